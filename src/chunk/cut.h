@@ -1,0 +1,41 @@
+/* Where a stream is cut into chunks. Layer: chunk (pure, no I/O).
+ *
+ * Content-defined cutting in the manner of FastCDC (Xia et al., 2016): a rolling "gear" sum over a table keyed per
+ * repository, a stricter mask before the average size and a looser one after it ("normalised chunking"). A cut depends
+ * only on the bytes since the previous cut.
+ *
+ * Promises
+ *   C1  min <= length <= max for every chunk but the last of a stream.
+ *   C2  the same bytes from the same start give the same cut, however they are handed in.
+ */
+#ifndef SNAP_CHUNK_CUT_H
+#define SNAP_CHUNK_CUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct cut_params {
+    uint32_t min, avg, max; /* bytes; avg a power of two, min < avg < max <= CHUNK_MAX_BYTES */
+};
+
+/* The defaults, measured in docs/adr/0002: files 16/64/256 KiB. */
+extern const struct cut_params CUT_FILES;
+/* Fixed cuts for SQLite images: 128 KiB, a multiple of every page size. */
+enum { CUT_FIXED_BYTES = 128 * 1024 };
+
+struct gear {
+    uint64_t table[256];
+    uint64_t mask_small, mask_large; /* for the params given to gear_init */
+    struct cut_params params;
+};
+
+/* Fill the table from a 32-byte key. */
+MUST_USE enum errc gear_init(struct gear *g, const struct cut_params *params, const uint8_t key[32], struct err *err);
+
+/* Length of the first chunk of data[0..len), or 0 when more data is needed (never when final or len >= max).
+ * final: the stream ends at len. Pure; any thread. */
+size_t cut_next(const struct gear *g, const uint8_t *data, size_t len, bool final);
+
+#endif
