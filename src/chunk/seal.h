@@ -49,7 +49,7 @@ MUST_USE enum errc blob_unwrap(const uint8_t wrapping[KEY_BYTES], const void *aa
 MUST_USE enum errc kdf_hkdf(const void *secret, size_t secret_len, const void *salt, size_t salt_len, const char *info,
                             uint8_t out[KEY_BYTES], struct err *err);
 struct scrypt_params {
-    uint8_t log2_n, r, p; /* refused above SCRYPT_MAX_* (format/limits.h) and when 128*N*r exceeds 1 GiB */
+    uint8_t log2_n, r, p; /* refused above SCRYPT_MAX_* (base/limits.h) and when 128*N*r exceeds 1 GiB */
 };
 MUST_USE enum errc kdf_scrypt(const void *pass, size_t pass_len, const void *salt, size_t salt_len,
                               const struct scrypt_params *p, uint8_t out[KEY_BYTES], struct err *err);

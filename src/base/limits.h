@@ -1,7 +1,7 @@
 /* Hard maxima of format version 1 (docs/format.md, "Limits"). A decoder refuses anything above them before it
- * allocates. Layer: format. */
-#ifndef SNAP_FORMAT_LIMITS_H
-#define SNAP_FORMAT_LIMITS_H
+ * allocates. Layer: base (shared by chunk and format). */
+#ifndef SNAP_BASE_LIMITS_H
+#define SNAP_BASE_LIMITS_H
 
 enum {
     FORMAT_VERSION = 1,
