@@ -1,0 +1,99 @@
+/* Sources: how data gets out of what is protected, and back into it. Layer: source.
+ *
+ * A source never meets the store. To capture, it is handed a sink to write entries to; to restore, it is handed staged
+ * files and puts them in place; to observe, it is handed a path and names facts.
+ *
+ * Promises
+ *   SO1  an entry is exact only if its bytes are one moment's; else its end says fuzzy, raw or error, and why.
+ *   SO2  a source never writes to what it captures (a configured checkpoint excepted).
+ *   SO3  a failure of one entry is reported to the sink and the rest is captured; only sink errors end a capture.
+ */
+#ifndef SNAP_SOURCE_SOURCE_H
+#define SNAP_SOURCE_SOURCE_H
+
+#include "base/diag.h"
+#include "format/entry.h"
+#include "format/fact.h"
+
+/* What the engine gives a source to write to. Entries come in the order of path_compare. One thread.
+ * An error from any of these ends the capture: the source returns it as it is. */
+struct sink;
+struct sink_ops {
+    /* The entry of this path in the previous snapshot of the same item, or NULL. Borrowed until the next call on the
+     * sink. Paths must be asked for in ascending order (path_compare). */
+    enum errc (*previous)(struct sink *s, const char *path, size_t path_len, const struct entry **entry_out,
+                          struct err *err);
+    /* An entry without data. */
+    enum errc (*node)(struct sink *s, const struct entry *e, struct err *err);
+    /* Entry with data: begin, then space/advance, data and hole in order of offsets, then end or abandon.
+     * fixed: cut at multiples of this (CUT_FIXED_BYTES), 0: by content. After previous() of the same path, that entry's data is what
+     * the new data are compared with. */
+    enum errc (*begin)(struct sink *s, uint32_t fixed, struct err *err);
+    /* At least 64 KiB of room to write data to; then say how much of it was used. */
+    enum errc (*space)(struct sink *s, uint8_t **ptr_out, size_t *room_out, struct err *err);
+    enum errc (*advance)(struct sink *s, size_t len, struct err *err);
+    enum errc (*data)(struct sink *s, const void *data, size_t len, struct err *err);
+    enum errc (*hole)(struct sink *s, uint64_t len, struct err *err);
+    /* e is taken now, so size and times can be those seen after reading. */
+    enum errc (*end)(struct sink *s, const struct entry *e, const struct entry_end *end, struct err *err);
+    /* Forget what came since begin; begin may follow for the same path (a second reading). */
+    enum errc (*abandon)(struct sink *s, struct err *err);
+    /* An entry whose data, facts and state are those of the entry last found by previous(). */
+    enum errc (*reuse)(struct sink *s, const struct entry *e, struct err *err);
+    /* Something named could not be stored: a warning for the operator; the snapshot will be partial. err is borrowed. */
+    void (*failed)(struct sink *s, const char *path, const struct err *why);
+};
+struct sink {
+    const struct sink_ops *ops;
+};
+
+enum checkpoint_mode { CHECKPOINT_NONE, CHECKPOINT_PASSIVE, CHECKPOINT_TRUNCATE };
+
+struct capture_options {
+    const struct diag *diag;
+    const char *self_exe;              /* program to run helper processes with; NULL: /proc/self/exe */
+    enum checkpoint_mode checkpoint;
+    bool force_read;                   /* trust no times, no probes, no holes */
+    bool one_file_system;
+    bool exclude_caches;               /* directories with a CACHEDIR.TAG */
+    const char *const *exclude;        /* patterns (path_matches) */
+    size_t exclude_count;
+    struct timestamp previous_look;    /* when the previous snapshot of this item began; {0,0}: none */
+};
+
+struct capture_result {
+    enum entry_state worst;            /* of all entries */
+    bool good;                         /* nothing failed, no database is damaged */
+    uint64_t entries, bytes;           /* bytes: of the source as seen (holes left out) */
+    uint64_t bytes_read;               /* what was actually read */
+    struct fact_list facts;            /* of the item; the caller releases */
+};
+
+/* files/: a directory tree or a single file (root entry ""). root is absolute. A root that does not exist:
+ * ERR_SOURCE_MISSING; one that cannot be read: ERR_SOURCE_UNREADABLE (and nothing reached the sink). SQLite databases
+ * found inside are captured by sqlite_capture_entry. */
+MUST_USE enum errc files_capture(const char *root, struct sink *sink, const struct capture_options *opt,
+                                 struct capture_result *out, struct err *err);
+
+/* sqlite/: one database as the entry "" (and, when raw, its sidecars "-wal", "-shm", "-journal" as entries with those paths and
+ * ENTRY_FLAG_SIDECAR). */
+MUST_USE enum errc sqlite_capture(const char *path, struct sink *sink, const struct capture_options *opt,
+                                  struct capture_result *out, struct err *err);
+/* The same for a database found in a tree: entries "<rel>", "<rel>-wal" .... *result is added to: entries, bytes, worst, good;
+ * facts go to the entry's end, not to result. */
+MUST_USE enum errc sqlite_capture_entry(const char *abs_path, const char *rel, struct sink *sink,
+                                        const struct capture_options *opt, struct capture_result *result, struct err *err);
+
+/* Does the file begin as a SQLite database (magic, or empty with a -wal or -journal that is one)? Pure look at the first 100 bytes. */
+enum { SQLITE_MAGIC_BYTES = 16 };
+bool sqlite_looks_like(const uint8_t *first, size_t len);
+
+/* Facts of a database file that nobody else uses (a staged image): page_size, page_count, user_version, schema
+ * digest, rows.<table>, quick_check ("ok", "damaged: ...", "not checkable: ..."). Runs in a child without rights. ERR_SOURCE_DAMAGED is not returned: it is
+ * a fact. */
+MUST_USE enum errc sqlite_observe(const char *path, const char *self_exe, struct fact_list *out, struct err *err);
+
+/* The hidden verb of the helper process: cli/main.c calls it for argv[1] = "__sqlite". Returns the exit status. */
+int sqlite_child_main(int argc, char **argv);
+
+#endif
