@@ -1,0 +1,123 @@
+#include "chunk/codec.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "base/buf.h"
+#include "base/limits.h"
+
+enum {
+    WINDOW_LOG_WHOLE = 18, /* CHUNK_MAX_BYTES */
+    WINDOW_LOG_DELTA = 19, /* prefix and chunk: both must be in reach */
+};
+
+struct codec {
+    ZSTD_CCtx *whole, *delta; /* apart: changing the level of one context would set up its tables anew each time */
+    ZSTD_DCtx *decode;
+};
+
+static enum errc codec_fail(struct err *err, enum errc code, const char *what, size_t result)
+{
+    if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation)
+        code = ERR_NO_MEMORY;
+    return err_fail(err, code, "%s: %s", what, ZSTD_getErrorName(result));
+}
+
+static enum errc make_encoder(int level, int window_log, ZSTD_CCtx **out, struct err *err)
+{
+    const struct {
+        ZSTD_cParameter name;
+        int value;
+    } settings[] = {
+        {ZSTD_c_compressionLevel, level}, {ZSTD_c_windowLog, window_log}, {ZSTD_c_contentSizeFlag, 0},
+        {ZSTD_c_checksumFlag, 0},         {ZSTD_c_dictIDFlag, 0},
+    };
+
+    *out = ZSTD_createCCtx();
+    if (!*out)
+        return err_fail(err, ERR_NO_MEMORY, "out of memory for a compressor");
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        size_t r = ZSTD_CCtx_setParameter(*out, settings[i].name, settings[i].value);
+        if (ZSTD_isError(r))
+            return codec_fail(err, ERR_INTERNAL, "cannot set up the compressor", r);
+    }
+    return ERR_OK;
+}
+
+enum errc codec_new(int level, int delta_level, struct codec **out, struct err *err)
+{
+    struct codec *c = NULL;
+
+    if (level < ZSTD_minCLevel() || level > ZSTD_maxCLevel() || delta_level < ZSTD_minCLevel() ||
+        delta_level > ZSTD_maxCLevel())
+        return err_fail(err, ERR_LIMIT, "no such compression level: %d, %d", level, delta_level);
+    enum errc rc = mem_alloc(&c, sizeof *c, err);
+    if (rc != ERR_OK)
+        return rc;
+    rc = make_encoder(level, WINDOW_LOG_WHOLE, &c->whole, err);
+    if (rc == ERR_OK)
+        rc = make_encoder(delta_level, WINDOW_LOG_DELTA, &c->delta, err);
+    if (rc == ERR_OK) {
+        c->decode = ZSTD_createDCtx();
+        if (!c->decode || ZSTD_isError(ZSTD_DCtx_setParameter(c->decode, ZSTD_d_windowLogMax, WINDOW_LOG_DELTA)))
+            rc = err_fail(err, ERR_NO_MEMORY, "out of memory for a decompressor");
+    }
+    if (rc != ERR_OK) {
+        codec_free(c);
+        return rc;
+    }
+    *out = c;
+    return ERR_OK;
+}
+
+void codec_free(struct codec *c)
+{
+    if (!c)
+        return;
+    ZSTD_freeCCtx(c->whole);
+    ZSTD_freeCCtx(c->delta);
+    ZSTD_freeDCtx(c->decode);
+    free(c);
+}
+
+enum errc codec_compress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len,
+                         void *dst, size_t cap, size_t *len_out, struct err *err)
+{
+    ZSTD_CCtx *encoder = prefix ? c->delta : c->whole;
+
+    *len_out = 0;
+    if (len > CHUNK_MAX_BYTES || prefix_len > CHUNK_MAX_BYTES)
+        return err_fail(err, ERR_LIMIT, "a chunk of %zu bytes is too long to compress", len);
+    if (prefix) {
+        size_t r = ZSTD_CCtx_refPrefix(encoder, prefix, prefix_len);
+        if (ZSTD_isError(r))
+            return codec_fail(err, ERR_INTERNAL, "cannot set up a delta", r);
+    }
+    size_t n = ZSTD_compress2(encoder, dst, cap, src, len);
+    if (!ZSTD_isError(n))
+        *len_out = n;
+    else if (ZSTD_getErrorCode(n) != ZSTD_error_dstSize_tooSmall)
+        return codec_fail(err, ERR_INTERNAL, "cannot compress", n);
+    return ERR_OK;
+}
+
+enum errc codec_decompress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len,
+                           void *dst, size_t plain_len, struct err *err)
+{
+    if (len > RECORD_MAX_BYTES || prefix_len > CHUNK_MAX_BYTES || plain_len > CHUNK_MAX_BYTES)
+        return err_fail(err, ERR_DAMAGED, "compressed data is longer than the format allows");
+    if (prefix) {
+        size_t r = ZSTD_DCtx_refPrefix(c->decode, prefix, prefix_len);
+        if (ZSTD_isError(r))
+            return codec_fail(err, ERR_INTERNAL, "cannot set up a delta", r);
+    }
+    /* One call, no streaming: the output buffer is the window, nothing is allocated for what a header asks. */
+    size_t n = ZSTD_decompressDCtx(c->decode, dst, plain_len, src, len);
+    if (ZSTD_isError(n))
+        return codec_fail(err, ERR_DAMAGED, "cannot decompress", n);
+    if (n != plain_len)
+        return err_fail(err, ERR_DAMAGED, "decompressed to %zu bytes instead of %zu", n, plain_len);
+    return ERR_OK;
+}

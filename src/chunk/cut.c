@@ -1,0 +1,92 @@
+#include "chunk/cut.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "chunk/crypto.h"
+
+const struct cut_params CUT_FILES = {16 * 1024, 64 * 1024, 256 * 1024};
+
+enum {
+    GEAR_WINDOW = 64, /* bytes the sum remembers: each one is shifted out after 64 more */
+    GEAR_NORMALISE = 2,
+};
+
+/* A sum of n set bits at the top: those that depend on the most bytes. */
+static uint64_t top_bits(unsigned n) { return ~UINT64_C(0) << (64 - n); }
+
+enum errc gear_init(struct gear *g, const struct cut_params *params, const uint8_t key[32], struct err *err)
+{
+    uint8_t raw[sizeof g->table];
+    uint32_t avg = params->avg;
+
+    if (params->min < GEAR_WINDOW || avg <= params->min || params->max <= avg || params->max > CHUNK_MAX_BYTES ||
+        (avg & (avg - 1)) != 0)
+        return err_fail(err, ERR_LIMIT, "cut sizes %u/%u/%u are not usable", params->min, avg, params->max);
+
+    enum errc rc = hkdf_fill((struct span){key, 32}, (struct span){NULL, 0}, "snap gear table", raw, sizeof raw, err);
+    if (rc != ERR_OK)
+        return rc;
+    for (size_t i = 0; i < 256; i++) {
+        uint64_t v = 0;
+        for (size_t k = 8; k-- > 0;)
+            v = v << 8 | raw[8 * i + k];
+        g->table[i] = v;
+    }
+    explicit_bzero(raw, sizeof raw);
+
+    unsigned bits = 0;
+    while (avg >> bits > 1)
+        bits++;
+    g->mask_small = top_bits(bits + GEAR_NORMALISE);
+    g->mask_large = top_bits(bits - GEAR_NORMALISE);
+    g->params = *params;
+    return ERR_OK;
+}
+
+/* Roll over data[from..to); the place behind the first byte whose sum has no bit of mask, or 0. Two bytes a turn: the
+ * second sum is made from the first's input, so the chain from turn to turn is one shift and one addition. */
+static size_t scan(const uint64_t table[256], uint64_t mask, const uint8_t *data, size_t from, size_t to,
+                   uint64_t *sum_inout)
+{
+    uint64_t sum = *sum_inout;
+    size_t i = from;
+
+    for (; i + 1 < to; i += 2) {
+        uint64_t a = table[data[i]], b = table[data[i + 1]];
+        uint64_t first = (sum << 1) + a;
+
+        sum = (sum << 2) + ((a << 1) + b);
+        if ((first & mask) == 0)
+            return i + 1;
+        if ((sum & mask) == 0)
+            return i + 2;
+    }
+    if (i < to) {
+        sum = (sum << 1) + table[data[i]];
+        if ((sum & mask) == 0)
+            return i + 1;
+    }
+    *sum_inout = sum;
+    return 0;
+}
+
+size_t cut_next(const struct gear *g, const uint8_t *data, size_t len, bool final)
+{
+    const struct cut_params *p = &g->params;
+    size_t end = len < p->max ? len : p->max;
+    size_t normal = end < p->avg ? end : p->avg;
+    uint64_t sum = 0;
+
+    if (len < p->min)
+        return final ? len : 0;
+    for (size_t i = p->min - GEAR_WINDOW; i < p->min; i++)
+        sum = (sum << 1) + g->table[data[i]];
+
+    size_t cut = scan(g->table, g->mask_small, data, p->min, normal, &sum);
+    if (cut == 0)
+        cut = scan(g->table, g->mask_large, data, normal, end, &sum);
+    if (cut > 0)
+        return cut;
+    return final || len >= p->max ? end : 0;
+}
