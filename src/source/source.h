@@ -20,7 +20,8 @@
 struct sink;
 struct sink_ops {
     /* The entry of this path in the previous snapshot of the same item, or NULL. Borrowed until the next call on the
-     * sink. Paths must be asked for in ascending order (path_compare). */
+     * sink. Paths must be asked for in ascending order (path_compare); the same path may be asked for again (the files
+     * walk asks to learn the type, then sqlite_capture_entry asks for itself). */
     enum errc (*previous)(struct sink *s, const char *path, size_t path_len, const struct entry **entry_out,
                           struct err *err);
     /* An entry without data. */
@@ -40,7 +41,8 @@ struct sink_ops {
     enum errc (*abandon)(struct sink *s, struct err *err);
     /* An entry whose data, facts and state are those of the entry last found by previous(). */
     enum errc (*reuse)(struct sink *s, const struct entry *e, struct err *err);
-    /* Something named could not be stored: a warning for the operator; the snapshot will be partial. err is borrowed. */
+    /* Something named could not be stored: a warning for the operator; the snapshot will be partial. path is absolute;
+     * err is borrowed. */
     void (*failed)(struct sink *s, const char *path, const struct err *why);
 };
 struct sink {
@@ -79,8 +81,13 @@ MUST_USE enum errc files_capture(const char *root, struct sink *sink, const stru
  * ENTRY_FLAG_SIDECAR). */
 MUST_USE enum errc sqlite_capture(const char *path, struct sink *sink, const struct capture_options *opt,
                                   struct capture_result *out, struct err *err);
-/* The same for a database found in a tree: entries "<rel>", "<rel>-wal" .... *result is added to: entries, bytes, worst, good;
- * facts go to the entry's end, not to result. */
+/* The same for a database found in a tree: the one entry "<rel>". *result is added to: entries, bytes, bytes_read, worst,
+ * good; facts go to the entry's end, not to result.
+ * Sidecars: for rel != "" none is emitted here, since other names ("db-old") sort between "db" and "db-wal" and entries
+ * must ascend; the files walk leaves them out, or, when result->worst comes back as STATE_RAW, stores them itself with
+ * ENTRY_FLAG_SIDECAR when it reaches them. So a raw database, an unchanged one that is reused included, must raise
+ * result->worst to at least STATE_RAW. Its type is ENTRY_SQLITE also when raw (state tells), so that the next walk comes
+ * here again, where the unchanged test is. An entry that could not be stored at all: sink failed(), entries not raised. */
 MUST_USE enum errc sqlite_capture_entry(const char *abs_path, const char *rel, struct sink *sink,
                                         const struct capture_options *opt, struct capture_result *result, struct err *err);
 
