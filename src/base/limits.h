@@ -20,9 +20,15 @@ enum {
     PATH_MAX_BYTES = 64 * 1024,        /* one entry's path */
     NAME_MAX_BYTES = 1024,             /* a set, host, user, tag, source, hold or label */
     XATTR_INLINE_MAX_BYTES = 64 * 1024,/* name and value of all inline xattrs of one entry together */
+    XATTR_NAME_MAX_BYTES = 255,
+    XATTR_STREAMS_MAX_BYTES = 32 * 1024, /* names and roots of all xattrs of one entry that are streams */
+    PROBE_MAX_BYTES = 4 * 1024,        /* a source's note on whether an entry has changed */
+    TEXT_MAX_BYTES = 16 * 1024,        /* a reason or a detail for people */
     FACTS_MAX_BYTES = 128 * 1024,      /* encoded facts of one entry */
     LIST_RECORD_MAX_BYTES = 250 * 1024,/* one record of an entry list, so that a list chunk holds it whole */
     RUN_MAX_REFS = 1024,               /* chunk references in one run record */
+    TAGS_MAX = 256,                    /* tags of a snapshot */
+    STEPS_MAX = 64 * 1024,             /* steps of a run record */
     ITEMS_MAX = 4096,                  /* items of a snapshot */
     ROOT_MAX_REFS = 32,                /* references kept in the log record itself */
     ROOT_MAX_DEPTH = 8,

@@ -8,8 +8,7 @@
 #define SNAP_FORMAT_ENTRY_H
 
 #include "base/timefmt.h"
-#include "chunk/name.h"
-#include "format/wire.h"
+#include "format/root.h"
 
 enum list_record_kind { LIST_ENTRY = 1, LIST_RUN = 2, LIST_HOLE = 3, LIST_END = 4 };
 
@@ -40,6 +39,8 @@ struct entry {
     size_t link_target_len;
     const uint8_t *xattrs;   /* encoded: counted name, counted value ... in order of names; NULL for none */
     size_t xattrs_len;
+    const uint8_t *xattr_streams; /* encoded: those whose value is a stream, with its root, in order of names; or NULL */
+    size_t xattr_streams_len;
     const uint8_t *probe;    /* opaque "has it changed" note of the source (SQLite: header and WAL state) */
     size_t probe_len;
     uint32_t flags;          /* ENTRY_FLAG_* */
@@ -48,15 +49,11 @@ enum { ENTRY_FLAG_SIDECAR = 1 /* a -wal, -shm or -journal stored beside a raw da
 
 static inline bool entry_has_data(enum entry_type t) { return t == ENTRY_FILE || t == ENTRY_SQLITE; }
 
-struct chunk_ref {
-    struct chunk_name name;
-    struct fingerprint print; /* all zero: not known */
-    uint32_t len;             /* plain bytes */
-};
 struct run {
     uint64_t offset;     /* of the first chunk in the entry's data */
     uint32_t fixed;      /* 0: cut by content; else every chunk but the entry's last has this many bytes */
     uint32_t count;      /* 1 .. RUN_MAX_REFS */
+    bool has_prints;     /* set by decoders; run_put sees for itself whether any fingerprint is known */
 };
 struct entry_end {
     enum entry_state state;
@@ -67,7 +64,8 @@ struct entry_end {
     size_t reason_len;
 };
 
-/* Encoders append one whole list record. */
+/* Encoders append one whole list record, or nothing. What cannot be stored (too long, unsafe path, order of xattrs ...) is
+ * ERR_LIMIT. */
 MUST_USE enum errc entry_put(struct buf *b, const struct entry *e, struct err *err);
 MUST_USE enum errc run_put(struct buf *b, const struct run *run, const struct chunk_ref *refs, struct err *err);
 MUST_USE enum errc hole_put(struct buf *b, uint64_t offset, uint64_t len, struct err *err);
@@ -85,7 +83,8 @@ struct list_record {
     struct bytes raw;  /* the whole record as stored: copying it to another list is allowed */
     struct bytes refs; /* LIST_RUN: to be read with run_ref_get */
 };
-/* ERR_DAMAGED for anything out of limits or malformed, unsafe paths included. At the end of the input *more is false. */
+/* ERR_DAMAGED for anything out of limits or malformed, unsafe paths included; ERR_FORMAT_NEWER for what only a newer
+ * version knows. Non-critical records of unknown kinds are passed over. At the end of the input *more is false. */
 MUST_USE enum errc list_record_get(struct reader *r, struct list_record *out, bool *more, struct err *err);
 /* The next of rec->u.run.count references; refs is advanced. */
 MUST_USE enum errc run_ref_get(struct reader *refs, const struct run *run, struct chunk_ref *out, struct err *err);
@@ -93,5 +92,9 @@ MUST_USE enum errc run_ref_get(struct reader *refs, const struct run *run, struc
 /* xattrs: iterate names in order. false at the end. */
 bool xattr_next(struct reader *r, struct bytes *name_out, struct bytes *value_out);
 MUST_USE enum errc xattr_put(struct buf *b, const char *name, const void *value, size_t len, struct err *err);
+
+/* The same for xattr_streams; r->failed tells malformed from the end. */
+bool xattr_stream_next(struct reader *r, struct bytes *name_out, struct stream_root *root_out);
+MUST_USE enum errc xattr_stream_put(struct buf *b, const char *name, const struct stream_root *root, struct err *err);
 
 #endif

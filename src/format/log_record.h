@@ -37,14 +37,6 @@ struct log_head { /* what every record has */
     enum log_kind kind;
 };
 
-/* A stream's root: references to its chunks, or to the chunks of a stream of such references when depth > 0. */
-struct stream_root {
-    uint32_t depth;
-    uint64_t bytes;     /* plain bytes of the stream at depth 0 */
-    uint32_t count;
-    struct chunk_ref refs[32]; /* ROOT_MAX_REFS */
-};
-
 enum snapshot_kind { SNAPSHOT_BACKUP = 1, SNAPSHOT_FORENSIC = 2, SNAPSHOT_IMPORTED = 3 };
 enum item_type { ITEM_FILES = 1, ITEM_SQLITE = 2, ITEM_FILE = 3 };
 

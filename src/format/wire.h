@@ -23,7 +23,7 @@ struct bytes {
 
 static inline struct reader reader_of(const void *data, size_t len)
 {
-    return (struct reader){.p = data, .end = (const uint8_t *)data + len};
+    return (struct reader){.p = data, .end = len > 0 ? (const uint8_t *)data + len : data};
 }
 static inline bool reader_ok(const struct reader *r) { return !r->failed; }
 static inline size_t reader_left(const struct reader *r) { return (size_t)(r->end - r->p); }
