@@ -16,10 +16,11 @@ struct fact {
     double real;
 };
 
-/* A list that owns its strings. */
+/* A list that owns its strings, in order of keys (bytes). Begins as {0}. */
 struct fact_list {
     struct fact *facts;
     size_t count, cap;
+    size_t encoded_bytes; /* what fact_list_put will append */
 };
 void fact_list_release(struct fact_list *l);
 /* Set or replace. Past FACTS_MAX_BYTES of encoded size: ERR_LIMIT, list unchanged. */
@@ -30,6 +31,7 @@ MUST_USE enum errc fact_set_bool(struct fact_list *l, const char *key, bool v, s
 const struct fact *fact_find(const struct fact_list *l, const char *key); /* NULL if absent */
 bool fact_equal(const struct fact *a, const struct fact *b);
 MUST_USE enum errc fact_list_put(struct buf *b, const struct fact_list *l, struct err *err); /* sorted by key */
+/* *out is overwritten (release an older one first), and empty after a failure. Facts of unknown types are passed over. */
 MUST_USE enum errc fact_list_get(const void *data, size_t len, struct fact_list *out, struct err *err);
 MUST_USE enum errc fact_list_copy(struct fact_list *dst, const struct fact_list *src, struct err *err);
 
