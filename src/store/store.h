@@ -89,9 +89,10 @@ MUST_USE enum errc store_find_snapshot(struct store *s, const char *spec, bool i
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
 
-/* Everything one snapshot writes. One session at a time per store; other processes may have theirs. */
+/* Everything one snapshot writes. One session at a time per store; other processes may have theirs. dry: the same way,
+ * with nothing kept; it cannot be committed. */
 struct session;
-MUST_USE enum errc session_begin(struct store *s, const struct diag *diag, struct session **out, struct err *err);
+MUST_USE enum errc session_begin(struct store *s, const struct diag *diag, bool dry, struct session **out, struct err *err);
 /* Make packs durable, then append the log record for snap (kind, set, items ... filled in by the caller; id, packs and bytes_added,
  * chunks_* are filled in here), then bring the catalog up. The session is over either way; free it. */
 MUST_USE enum errc session_commit(struct session *x, struct snapshot *snap, struct err *err);
