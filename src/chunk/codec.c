@@ -96,9 +96,13 @@ enum errc codec_compress(struct codec *c, const void *src, size_t len, const voi
             return codec_fail(err, ERR_INTERNAL, "cannot set up a delta", r);
     }
     size_t n = ZSTD_compress2(encoder, dst, cap, src, len);
-    if (!ZSTD_isError(n))
+    if (!ZSTD_isError(n)) {
         *len_out = n;
-    else if (ZSTD_getErrorCode(n) != ZSTD_error_dstSize_tooSmall)
+        return ERR_OK;
+    }
+    /* A frame that was cut off blocks the next refPrefix until the context is reset. */
+    ZSTD_CCtx_reset(encoder, ZSTD_reset_session_only);
+    if (ZSTD_getErrorCode(n) != ZSTD_error_dstSize_tooSmall)
         return codec_fail(err, ERR_INTERNAL, "cannot compress", n);
     return ERR_OK;
 }
