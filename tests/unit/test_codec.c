@@ -243,6 +243,24 @@ static void z2_lengths_above_the_limits_are_refused(void **state)
                      ERR_LIMIT);
 }
 
+/* Frames in a row decode as one; together they must not pass the limit either. */
+static void z2_frames_in_a_row_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct err err;
+    size_t n = pack(f, f->next, CHUNK_MAX_BYTES - 1, NULL, 0, CAP);
+
+    uint8_t *row = malloc(2 * n), *out = malloc(2 * CHUNK_MAX_BYTES);
+    assert_true(row && out);
+    memcpy(row, f->packed, n);
+    size_t more = pack(f, f->next, 2, NULL, 0, CAP);
+    memcpy(row + n, f->packed, more);
+    assert_int_equal(codec_decompress(f->codec, row, n, NULL, 0, out, CHUNK_MAX_BYTES - 1, &err), ERR_OK);
+    assert_int_equal(codec_decompress(f->codec, row, n + more, NULL, 0, out, CHUNK_MAX_BYTES + 1, &err), ERR_DAMAGED);
+    free(row);
+    free(out);
+}
+
 static void levels_are_checked(void **state)
 {
     struct codec *c = NULL;
@@ -268,6 +286,7 @@ int main(void)
         cmocka_unit_test(z1_wrong_length_or_prefix_is_damage),
         cmocka_unit_test(frames_tell_no_size_and_no_checksum),
         cmocka_unit_test(z2_lengths_above_the_limits_are_refused),
+        cmocka_unit_test(z2_frames_in_a_row_are_bounded),
         cmocka_unit_test(levels_are_checked),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

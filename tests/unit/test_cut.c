@@ -70,6 +70,26 @@ static void golden_cuts(void **state)
     assert_int_equal(offset, STREAM_BYTES);
 }
 
+/* Small sizes: thousands of cuts, some right behind the minimum, so that the bytes before it must have been rolled in. */
+static void golden_small_cuts(void **state)
+{
+    const struct fixture *f = *state;
+    struct gear gear = f->gear;
+    uint8_t key[32];
+    uint32_t count = 0, sum = 0;
+
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (uint8_t)i;
+    assert_int_equal(gear_init(&gear, &(struct cut_params){64, 256, 1024}, key, NULL), ERR_OK);
+    for (size_t offset = 0, n; offset < STREAM_BYTES; offset += n) {
+        n = cut_next(&gear, f->data + offset, STREAM_BYTES - offset, true);
+        sum = sum * 31 + (uint32_t)n;
+        count++;
+    }
+    assert_int_equal(count, 3570);
+    assert_int_equal(sum, 124563190u);
+}
+
 static void c1_lengths_are_within_bounds(void **state)
 {
     const struct fixture *f = *state;
@@ -188,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_cuts),
+        cmocka_unit_test(golden_small_cuts),
         cmocka_unit_test(c1_lengths_are_within_bounds),
         cmocka_unit_test(c2_cuts_do_not_depend_on_buffers),
         cmocka_unit_test(c2_cuts_depend_only_on_bytes_since_the_last),
