@@ -55,7 +55,7 @@ static int64_t days_from_date(struct date d)
 const char *time_format(char dst[TIME_TEXT_BYTES], struct timestamp t)
 {
     int64_t days = floor_div(t.sec, DAY_SECONDS);
-    unsigned sec = (unsigned)(t.sec - days * DAY_SECONDS) % DAY_SECONDS;
+    unsigned sec = (unsigned)(t.sec % DAY_SECONDS + DAY_SECONDS) % DAY_SECONDS;
     struct date d = date_from_days(days);
     snprintf(dst, TIME_TEXT_BYTES, "%04lld-%02u-%02uT%02u:%02u:%02uZ", (long long)d.year, (unsigned)d.month % 100,
              (unsigned)d.day % 100, sec / 3600, sec / 60 % 60, sec % 60);
