@@ -35,10 +35,23 @@ const char *log_name(char dst[LOG_NAME_BYTES], uint64_t number);
 /* One record: body (released by the caller), digest of its frame, bytes of its file. good_copies_out may be NULL. */
 MUST_USE enum errc log_load(struct store *s, uint64_t number, struct log_body *body_out, struct digest *digest_out,
                             unsigned *good_copies_out, struct err *err);
-/* Bring the catalog up to the head of the log; *dropped_out (may be NULL) tells whether a drop record was among them. s->lock is held. */
-MUST_USE enum errc replay(struct store *s, bool *dropped_out, struct err *err);
-/* Append; s->lock is held. bytes_out (may be NULL): size of the new file. For LOG_SNAPSHOT bytes_added is completed here by the record's own size. */
-MUST_USE enum errc log_append(struct store *s, struct log_body *body, uint64_t *bytes_out, struct err *err);
+/* Append; s->lock is held. For LOG_SNAPSHOT bytes_added is completed here by the record's own size, and ERR_LOCKED is returned when a
+ * drop record came after record number since. */
+MUST_USE enum errc log_append(struct store *s, struct log_body *body, uint64_t since, struct err *err);
+
+/* --- replay.c ---- */
+/* Bring the catalog up to the head of the log. s->lock is held. ERR_HISTORY. */
+MUST_USE enum errc replay(struct store *s, struct err *err);
+
+/* --- runs.c: marks of sessions at work, by kernel locks on files beside the catalog ---- */
+MUST_USE enum errc run_mark(struct store *s, uint64_t *run_out, int *lock_fd_out, struct err *err);
+void run_unmark(struct store *s, uint64_t run, int *lock_fd);
+/* Forget the uncommitted packs of sessions that are gone. s->lock is held. */
+void runs_clean(struct store *s);
+
+/* --- slots.c ---- */
+/* Find the slot that opens: fills s->keys, s->slot_id, s->clear. */
+MUST_USE enum errc slots_unlock(struct store *s, const struct store_secret *secret, struct err *err);
 
 /* --- pack_reader.c: one pack open for reading, for one thread ---- */
 struct pack_reader;
@@ -119,16 +132,6 @@ MUST_USE enum errc encoder_encode(struct encoder *e, const struct chunk_name *na
 /* --- list_reader.c: only the references to the list's chunks; not to be mixed with list_reader_next ---- */
 MUST_USE enum errc list_reader_next_chunk(struct list_reader *r, struct chunk_ref *out, bool *more, struct err *err);
 
-/* --- prev.c: the previous list's entries and the references of its data, read along with the new ones ---- */
-struct prev_list;
-MUST_USE enum errc prev_list_open(struct store *s, const struct stream_root *root, struct prev_list **out, struct err *err);
-void prev_list_free(struct prev_list *p);
-/* Move on to path; NULL when the list has no such entry. Ascending order. */
-MUST_USE enum errc prev_list_seek(struct prev_list *p, const char *path, size_t len, const struct entry **out,
-                                  struct err *err);
-/* The next data record (run, hole, end) of the entry last found; *rec_out NULL after its end. Borrowed until the next call. */
-MUST_USE enum errc prev_list_record(struct prev_list *p, const struct list_record **rec_out, struct err *err);
-
 /* --- match.c: finding a chunk's place in the previous version ---- */
 struct match_ref {
     struct chunk_ref ref;
@@ -141,12 +144,11 @@ struct matcher {
     size_t count;           /* refs[0..count) are loaded */
     size_t next;            /* the successor of the last match (or of the last base): index in refs */
     uint64_t anchor_old, anchor_new; /* end of the last match in the old and the new stream */
-    bool more;              /* the previous version has refs behind the window */
 };
 void matcher_reset(struct matcher *m);
 /* Room for refs to be loaded: drops those well before next. */
 size_t matcher_room(struct matcher *m);
-void matcher_load(struct matcher *m, const struct chunk_ref *ref, uint64_t offset, bool last);
+void matcher_load(struct matcher *m, const struct match_ref *ref);
 const struct match_ref *matcher_expected(const struct matcher *m); /* NULL: none */
 /* The ref in the window that has this length and fingerprint; index or -1. */
 int matcher_find(const struct matcher *m, uint32_t len, const struct fingerprint *print);
@@ -155,12 +157,24 @@ void matcher_matched(struct matcher *m, int index, uint64_t new_offset);
 /* The ref that stands where new_offset would be in the old stream: a delta's base; index or -1. */
 int matcher_base(const struct matcher *m, uint64_t new_offset, uint32_t len);
 
-/* --- batch.c, list_encoder.c, list_writer.c: see there ---- */
+/* --- prev.c: the previous list's entries and the references of its data, read along with the new ones ---- */
+struct prev_list;
+MUST_USE enum errc prev_list_open(struct store *s, const struct stream_root *root, struct prev_list **out, struct err *err);
+void prev_list_free(struct prev_list *p);
+/* Move on to path; NULL when the list has no such entry. Ascending order. */
+MUST_USE enum errc prev_list_seek(struct prev_list *p, const char *path, size_t len, const struct entry **out,
+                                  struct err *err);
+/* The next data record (run, hole, end) of the entry last found; *rec_out NULL after its end. Borrowed until the next call. */
+MUST_USE enum errc prev_list_record(struct prev_list *p, const struct list_record **rec_out, struct err *err);
+/* Instead of records: the references of its data one by one. Not to be mixed with prev_list_record. */
+MUST_USE enum errc prev_list_ref(struct prev_list *p, struct match_ref *out, bool *more, struct err *err);
 
 struct session {
     struct store *store;
     const struct diag *diag;
     bool dry;
+    uint64_t since;         /* head of the log when the session began */
+    int run_lock;           /* kernel lock of the run's mark */
     struct pack_writer *packs;
     struct session_index *index;
     struct session_stats stats; /* the collector's, read after it has stopped */

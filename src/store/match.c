@@ -20,10 +20,10 @@ size_t matcher_room(struct matcher *m)
     return MATCH_WINDOW - m->count;
 }
 
-void matcher_load(struct matcher *m, const struct chunk_ref *ref, uint64_t offset, bool last)
+void matcher_load(struct matcher *m, const struct match_ref *ref)
 {
     REQUIRE(m->count < MATCH_WINDOW);
-    m->refs[m->count++] = (struct match_ref){.ref = *ref, .offset = offset, .last = last};
+    m->refs[m->count++] = *ref;
 }
 
 const struct match_ref *matcher_expected(const struct matcher *m)

@@ -13,6 +13,12 @@ struct prev_list {
     bool in_entry;          /* seek found an entry with data and its end has not been handed out */
     struct buf entry_bytes; /* copy of the ENTRY record that seek found: it outlives reading on */
     struct entry entry;
+    struct run run;         /* the run whose references are being handed out */
+    struct bytes refs;
+    uint32_t left;
+    struct chunk_ref held;  /* read, but not handed out until what follows it is known */
+    uint64_t held_offset, offset;
+    bool holding;
 };
 
 enum errc prev_list_open(struct store *s, const struct stream_root *root, struct prev_list **out, struct err *err)
@@ -66,7 +72,9 @@ static enum errc keep_entry(struct prev_list *p, struct err *err)
 enum errc prev_list_seek(struct prev_list *p, const char *path, size_t len, const struct entry **out, struct err *err)
 {
     *out = NULL;
-    p->in_entry = false;
+    p->in_entry = p->holding = false;
+    p->left = 0;
+    p->offset = 0;
     while (!p->at_end) {
         if (p->have && p->rec.kind == LIST_ENTRY) {
             int order = path_compare(p->rec.u.entry.path, p->rec.u.entry.path_len, path, len);
@@ -102,5 +110,61 @@ enum errc prev_list_record(struct prev_list *p, const struct list_record **rec_o
     *rec_out = &p->rec;
     if (p->rec.kind == LIST_END)
         p->in_entry = false;
+    return ERR_OK;
+}
+
+/* The next reference as it stands in the list; *contiguous tells that it follows the one before without a hole. */
+static enum errc raw_ref(struct prev_list *p, struct chunk_ref *ref, uint64_t *offset, bool *contiguous, bool *more,
+                         struct err *err)
+{
+    *contiguous = true;
+    while (p->left == 0) {
+        const struct list_record *rec;
+        enum errc rc = prev_list_record(p, &rec, err);
+        if (rc != ERR_OK)
+            return rc;
+        *more = rec && rec->kind != LIST_END;
+        if (!*more)
+            return ERR_OK;
+        if (rec->kind == LIST_RUN) {
+            p->run = rec->u.run;
+            p->refs = rec->refs;
+            p->left = rec->u.run.count;
+            *contiguous = p->offset == p->run.offset;
+            p->offset = p->run.offset;
+        } else {
+            *contiguous = false;
+        }
+    }
+    struct reader refs = reader_of(p->refs.data, p->refs.len);
+    enum errc rc = run_ref_get(&refs, &p->run, ref, err);
+    p->refs = (struct bytes){refs.p, reader_left(&refs)};
+    p->left--;
+    *offset = p->offset;
+    p->offset += ref->len;
+    *more = true;
+    return rc;
+}
+
+enum errc prev_list_ref(struct prev_list *p, struct match_ref *out, bool *more, struct err *err)
+{
+    struct chunk_ref next;
+    uint64_t offset = 0;
+    bool contiguous, any;
+    enum errc rc = ERR_OK;
+    if (!p->holding) {
+        rc = raw_ref(p, &p->held, &p->held_offset, &contiguous, &any, err);
+        p->holding = rc == ERR_OK && any;
+    }
+    *more = p->holding;
+    if (rc != ERR_OK || !p->holding)
+        return rc;
+    rc = raw_ref(p, &next, &offset, &contiguous, &any, err);
+    if (rc != ERR_OK)
+        return rc;
+    *out = (struct match_ref){.ref = p->held, .offset = p->held_offset, .last = !any || !contiguous};
+    p->holding = any;
+    p->held = next;
+    p->held_offset = offset;
     return ERR_OK;
 }

@@ -1,0 +1,163 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/internal.h"
+
+enum { FILE_MAX_BYTES = 3 * (LOG_RECORD_MAX_BYTES + 4096) };
+
+const char *log_name(char dst[LOG_NAME_BYTES], uint64_t number)
+{
+    snprintf(dst, LOG_NAME_BYTES, "log/%016" PRIu64, number);
+    return dst;
+}
+
+enum errc log_load(struct store *s, uint64_t number, struct log_body *body_out, struct digest *digest_out,
+                   unsigned *good_copies_out, struct err *err)
+{
+    char name[LOG_NAME_BYTES];
+    struct buf file, plain;
+    struct bytes frame = {0};
+    buf_init(&file, FILE_MAX_BYTES);
+    buf_init(&plain, LOG_RECORD_MAX_BYTES + 64);
+    memset(body_out, 0, sizeof *body_out);
+    enum errc rc = backend_get(s->backend, log_name(name, number), FILE_MAX_BYTES, &file, err);
+    if (rc == ERR_OK)
+        rc = triple_decode(file.data, file.len, LOG_RECORD_MAX_BYTES + 1024, &frame, good_copies_out, err);
+    if (rc == ERR_OK && digest_out)
+        rc = sha256(frame.data, frame.len, digest_out, err);
+    if (rc == ERR_OK)
+        rc = log_frame_open(frame.data, frame.len, &s->config.id, &s->keys, number, &plain, err);
+    if (rc == ERR_OK)
+        rc = log_body_get(plain.data, plain.len, body_out, err);
+    if (rc == ERR_OK && body_out->head.number != number) {
+        log_body_release(body_out);
+        rc = err_fail(err, ERR_DAMAGED, "it says that it is number %" PRIu64, body_out->head.number);
+    }
+    if (rc != ERR_OK && rc != ERR_MISSING_OBJECT)
+        (void)err_wrap(err, "log record %" PRIu64, number);
+    buf_wipe(&plain);
+    buf_release(&file);
+    return rc;
+}
+
+enum errc store_log_read(struct store *s, uint64_t number, struct log_body *body_out, struct digest *digest_out,
+                         struct err *err)
+{
+    return log_load(s, number, body_out, digest_out, NULL, err);
+}
+
+/* The record's file for the present head. */
+static enum errc encode(struct store *s, struct log_body *body, struct buf *file, struct digest *digest,
+                        struct err *err)
+{
+    struct buf plain, frame;
+    buf_init(&plain, LOG_RECORD_MAX_BYTES);
+    buf_init(&frame, LOG_RECORD_MAX_BYTES + 1024);
+    buf_clear(file);
+    enum errc rc = log_body_put(&plain, body, err);
+    if (rc == ERR_OK)
+        rc = log_frame_seal(&frame, &s->config.id, &s->keys, body->head.number, plain.data, plain.len, err);
+    if (rc == ERR_OK)
+        rc = sha256(frame.data, frame.len, digest, err);
+    if (rc == ERR_OK)
+        rc = triple_encode(file, frame.data, frame.len, err);
+    buf_release(&plain);
+    buf_release(&frame);
+    return rc;
+}
+
+/* bytes_added counts the record itself, whose length depends on it a little: encoded until it agrees. */
+static enum errc encode_counted(struct store *s, struct log_body *body, struct buf *file, struct digest *digest,
+                                struct err *err)
+{
+    uint64_t packs = body->snapshot.bytes_added;
+    size_t before = 0;
+    for (int i = 0; i < 4; i++) {
+        enum errc rc = encode(s, body, file, digest, err);
+        if (rc != ERR_OK || body->head.kind != LOG_SNAPSHOT || file->len == before)
+            return rc;
+        before = file->len;
+        body->snapshot.bytes_added = packs + file->len;
+    }
+    return ERR_OK;
+}
+
+/* The record stands: the catalog takes it in, and the note outside the repository is brought up. */
+static enum errc take_in(struct store *s, const struct log_body *body, const struct digest *digest, struct err *err)
+{
+    enum errc rc = catalog_apply(s->catalog, body, digest, err);
+    if (rc != ERR_OK)
+        return rc;
+    s->head = body->head.number;
+    s->head_digest = *digest;
+    if (s->temporary_catalog)
+        return ERR_OK;
+    return catalog_set_last_seen(s->cache_dir, &s->config.id, s->head, &s->head_digest, err);
+}
+
+/* Were snapshots dropped by a record after number since? What this session relies on may have gone with them. */
+static enum errc check_drops(struct store *s, uint64_t since, struct err *err)
+{
+    enum errc rc = ERR_OK;
+    for (uint64_t n = since + 1; rc == ERR_OK && n <= s->head; n++) {
+        struct log_body body;
+        rc = log_load(s, n, &body, NULL, NULL, err);
+        if (rc == ERR_OK && body.head.kind == LOG_DROP)
+            rc = err_fail(err, ERR_LOCKED, "snapshots were dropped from the repository while this backup ran");
+        log_body_release(&body);
+    }
+    return rc;
+}
+
+static enum errc try_append(struct store *s, struct log_body *body, struct buf *file, bool *taken, struct err *err)
+{
+    char name[LOG_NAME_BYTES];
+    struct digest digest;
+    body->head.number = s->head + 1;
+    body->head.prev = s->head_digest;
+    enum errc rc = encode_counted(s, body, file, &digest, err);
+    if (rc == ERR_OK)
+        rc = backend_put(s->backend, log_name(name, body->head.number), file->data, file->len, taken, err);
+    if (rc != ERR_OK || *taken)
+        return rc;
+    struct err why;
+    if (take_in(s, body, &digest, &why) != ERR_OK) /* the log is the truth: the catalog catches up later */
+        diag_message(s->diag, DIAG_WARNING, err_name(why.code), "the catalog could not follow the log: %s",
+                     why.message);
+    return ERR_OK;
+}
+
+enum errc log_append(struct store *s, struct log_body *body, uint64_t since, struct err *err)
+{
+    if (s->read_only)
+        return err_fail(err, ERR_READ_ONLY, "the repository at %s cannot be written to", s->path);
+    struct buf file;
+    buf_init(&file, FILE_MAX_BYTES);
+    uint64_t packs_bytes = body->snapshot.bytes_added;
+    bool taken = true;
+    enum errc rc = ERR_OK;
+    if (body->head.time.sec == 0)
+        body->head.time = time_now();
+    memcpy(body->head.writer, s->writer, sizeof s->writer);
+    memcpy(body->head.session, s->session, sizeof s->session);
+    while (rc == ERR_OK && taken) {
+        rc = replay(s, err); /* another process may have been first: look at what it did, then try the next number */
+        if (rc == ERR_OK && body->head.kind == LOG_SNAPSHOT)
+            rc = check_drops(s, since, err);
+        body->snapshot.bytes_added = packs_bytes;
+        if (rc == ERR_OK)
+            rc = try_append(s, body, &file, &taken, err);
+    }
+    buf_release(&file);
+    return rc;
+}
+
+enum errc store_append(struct store *s, struct log_body *body, struct err *err)
+{
+    pthread_mutex_lock(&s->lock);
+    enum errc rc = log_append(s, body, s->head, err);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
