@@ -22,14 +22,14 @@
 struct meta {
     struct entry entry; /* path, probe and flags are the caller's; zero after meta_read */
     struct buf xattrs, link;
-    bool xattrs_cut;    /* some did not fit into XATTR_INLINE_MAX_BYTES and were left out */
+    bool xattrs_cut; /* some did not fit into XATTR_INLINE_MAX_BYTES and were left out */
 };
 void meta_init(struct meta *m);
 void meta_release(struct meta *m);
 
-/* Everything of the file dirfd/name, or of the descriptor fd itself when name is NULL: type, owner and names, mode,
- * times, link text, xattrs. *m is overwritten (its buffers are used again). Type is never SQLITE, HARDLINK or ABSENT.
- * Errors: ERR_IO with sys_errno (ENOENT: gone), ERR_UNSUPPORTED for an unknown type. show: for messages. */
+/* Everything of the file dirfd/name, or of the descriptor fd itself (not O_PATH) when name is NULL: type, owner and
+ * names, mode, times, link text, xattrs. *m is overwritten (its buffers are used again). Type is never SQLITE, HARDLINK
+ * or ABSENT. Errors: ERR_IO with sys_errno (ENOENT: gone), ERR_UNSUPPORTED for an unknown type. show: for messages. */
 MUST_USE enum errc meta_read(int fd, const char *name, struct owners *owners, const char *show, struct meta *m,
                              struct err *err);
 

@@ -13,7 +13,7 @@ struct owners;
 MUST_USE enum errc owners_new(struct owners **out, struct err *err);
 void owners_free(struct owners *o);
 
-/* The name of an id, or NULL when the system knows none. Borrowed until the next call on o. */
+/* The name of an id, or NULL when the system knows none. Borrowed until the next call of the same function. */
 const char *owners_user_name(struct owners *o, uint32_t uid);
 const char *owners_group_name(struct owners *o, uint32_t gid);
 /* The id of name[0..len); false when the system knows none (an empty name included). */
