@@ -60,6 +60,8 @@ static enum errc put_text(struct buf *b, const struct field_spec *s, const char 
 {
     const char *text;
     memcpy(&text, member, sizeof text);
+    if (s->kind == FIELD_TEXT && text && !*text)
+        return ERR_OK; /* absent reads as "" */
     if (text && strlen(text) > s->max)
         return err_fail(err, ERR_LIMIT, "a text of %zu bytes is above the limit of %zu", strlen(text), s->max);
     return put_field_str(b, s->tag, s->critical, text, err);
