@@ -78,7 +78,7 @@ def figure_lines(values):
         if mine is None and best is None:
             continue
         ratio = ""
-        if mine and best:
+        if mine and best and not (unit == "MB" and best < 1e6):  # a ratio to nearly nothing says nothing
             ratio = f"1/{best / mine:.1f}" if mine < best else f"{mine / best:.2f} ×"
         cells = [show(values.median(figure, name), unit) for name in ("snap", *PEERS)]
         cells.append(show(copy, unit) if copy is not None else "")

@@ -17,22 +17,23 @@ class Result:
 
 def run(argv, env, log, cwd=None, sync_dir=None, timed=True):
     """Run argv with output into the file log. Seconds are wall time; when sync_dir is given, writing that file system
-    back counts too. rss_kib is the largest resident set of any process of the program, as time(1) says with %M."""
+    back counts too. rss_kib is the largest resident set of any process of the program: GNU time's %M."""
+    peak = log + ".rss"
     if timed:
         subprocess.run(["sync"], check=True)
     with open(log, "wb") as out:
         start = time.monotonic()
-        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd=cwd)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        status = subprocess.call(["/usr/bin/time", "-f", "%M", "-o", peak, *argv], stdin=subprocess.DEVNULL, stdout=out,
+                                 stderr=out, env=env, cwd=cwd)
         if sync_dir:
             subprocess.run(["sync", "-f", sync_dir], check=True)
         seconds = time.monotonic() - start
-    if child.returncode != 0:
+    if status != 0:
         with open(log, "rb") as out:
             tail = out.read()[-1500:].decode(errors="replace")
-        raise Failed(f"{' '.join(argv)}\nexit status {child.returncode}\n{tail}")
-    return Result(seconds, usage.ru_maxrss)
+        raise Failed(f"{' '.join(argv)}\nexit status {status}\n{tail}")
+    with open(peak) as f:
+        return Result(seconds, int(f.read().split()[-1]))
 
 
 def tree_bytes(path):
