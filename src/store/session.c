@@ -64,7 +64,9 @@ enum errc session_commit(struct session *x, struct snapshot *snap, struct err *e
 {
     struct pack_writer_sizes sizes;
     REQUIRE(!x->dry && !x->in_list);
+    uint64_t before = monotonic_ns();
     enum errc rc = pack_writer_finish(x->packs, &snap->packs, &snap->pack_count, &sizes, err);
+    snap->duration_ms += (monotonic_ns() - before) / 1000000; /* so that the record's time less this is when it began */
     if (rc == ERR_OK)
         rc = io_random(snap->id.b, sizeof snap->id.b, err);
     if (rc != ERR_OK)

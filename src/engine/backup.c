@@ -1,0 +1,360 @@
+#include "engine/backup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/limits.h"
+#include "base/path.h"
+#include "engine/sink.h"
+
+struct backup {
+    struct store *store;
+    const struct backup_options *opt;
+    struct session *session;
+    struct snapshot snap;      /* being filled */
+    struct snapshot previous;  /* of the same set; has_previous */
+    bool has_previous;
+    struct timestamp previous_look; /* when it began by the clock, whatever --time said */
+    uint64_t failed_count;
+    uint64_t begun_ns;
+};
+
+void backup_outcome_release(struct backup_outcome *o)
+{
+    snapshot_release(&o->snap);
+    memset(o, 0, sizeof *o);
+}
+
+enum errc backup_detect_type(const char *path, enum item_type *out, struct err *err)
+{
+    struct stat st;
+    uint8_t first[SQLITE_MAGIC_BYTES];
+    size_t got = 0;
+    int fd;
+    if (lstat(path, &st) != 0)
+        return err_sys(err, errno == ENOENT || errno == ENOTDIR ? ERR_SOURCE_MISSING : ERR_SOURCE_UNREADABLE, errno,
+                       "%s", path);
+    *out = S_ISDIR(st.st_mode) ? ITEM_FILES : ITEM_FILE;
+    if (!S_ISREG(st.st_mode))
+        return ERR_OK;
+    if (io_open(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &fd, err) != ERR_OK)
+        return err_recode(err, ERR_SOURCE_UNREADABLE);
+    enum errc rc = io_pread(fd, first, sizeof first, 0, &got, path, err);
+    io_close_quietly(&fd);
+    if (rc != ERR_OK)
+        return err_recode(err, ERR_SOURCE_UNREADABLE);
+    if (sqlite_looks_like(first, got))
+        *out = ITEM_SQLITE;
+    return ERR_OK;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+enum errc backup_adhoc_set(const char *const *paths, size_t count, char **out, struct err *err)
+{
+    const char **sorted;
+    struct buf name;
+    buf_init(&name, (size_t)PATH_MAX_BYTES * 64);
+    enum errc rc = mem_alloc(&sorted, (count + 1) * sizeof *sorted, err);
+    if (rc != ERR_OK)
+        return rc;
+    memcpy(sorted, paths, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_strings);
+    for (size_t i = 0; rc == ERR_OK && i < count; i++) {
+        if (i > 0)
+            rc = buf_append_str(&name, ":", err);
+        if (rc == ERR_OK)
+            rc = buf_append_str(&name, sorted[i], err);
+    }
+    free(sorted);
+    if (rc == ERR_OK && name.len > NAME_MAX_BYTES) {
+        struct digest d;
+        char hex[2 * DIGEST_BYTES + 1];
+        rc = sha256(name.data, name.len, &d, err);
+        name.len = NAME_MAX_BYTES - 2 * DIGEST_BYTES - 1;
+        if (rc == ERR_OK)
+            rc = buf_append_fmt(&name, err, "#%s", hex_encode(hex, d.b, sizeof d.b));
+    }
+    if (rc == ERR_OK)
+        rc = mem_dup(out, name.data, name.len, err);
+    buf_release(&name);
+    return rc;
+}
+
+/* --- preparing ---------------------------------------------------------------------------------------------------- */
+
+static enum errc fill_who(struct snapshot *snap, struct err *err)
+{
+    char host[256] = "localhost", text[1024];
+    struct passwd pw, *found = NULL;
+    gethostname(host, sizeof host - 1);
+    enum errc rc = mem_strdup(&snap->host, host, err);
+    if (rc != ERR_OK)
+        return rc;
+    if (getpwuid_r(geteuid(), &pw, text, sizeof text, &found) == 0 && found)
+        return mem_strdup(&snap->user, found->pw_name, err);
+    snprintf(text, sizeof text, "%u", (unsigned)geteuid());
+    return mem_strdup(&snap->user, text, err);
+}
+
+static enum errc fill_tags(struct snapshot *snap, const struct backup_options *opt, struct err *err)
+{
+    enum errc rc = mem_alloc(&snap->tags, (opt->tag_count + 1) * sizeof *snap->tags, err);
+    for (size_t i = 0; rc == ERR_OK && i < opt->tag_count; i++) {
+        rc = mem_strdup(&snap->tags[i], opt->tags[i], err);
+        if (rc == ERR_OK)
+            snap->tag_count++;
+    }
+    return rc;
+}
+
+static enum errc fill_set(struct backup *b, struct err *err)
+{
+    const struct set_spec *set = b->opt->set;
+    if (set->name)
+        return mem_strdup(&b->snap.set, set->name, err);
+    const char **paths;
+    enum errc rc = mem_alloc(&paths, (set->source_count + 1) * sizeof *paths, err);
+    if (rc != ERR_OK)
+        return rc;
+    for (size_t i = 0; i < set->source_count; i++)
+        paths[i] = set->sources[i].path;
+    rc = backup_adhoc_set(paths, set->source_count, &b->snap.set, err);
+    free(paths);
+    return rc;
+}
+
+static enum errc find_previous_look(struct backup *b, uint64_t number, struct err *err);
+
+static enum errc find_previous(struct backup *b, struct err *err)
+{
+    struct snapshot_id id;
+    struct snapshot_row row;
+    bool found;
+    memset(&row, 0, sizeof row);
+    enum errc rc = catalog_previous(store_catalog(b->store), b->snap.set, &id, &found, err);
+    if (rc == ERR_OK && found)
+        rc = catalog_snapshot(store_catalog(b->store), &id, &row, &found, err);
+    if (rc == ERR_OK && found) {
+        b->previous = row.snap;
+        memset(&row.snap, 0, sizeof row.snap);
+        b->has_previous = true;
+        struct err ignored; /* a damaged record only means that nothing is taken for unchanged by its times */
+        (void)!find_previous_look(b, row.sequence, &ignored);
+    }
+    snapshot_row_release(&row);
+    return rc;
+}
+
+/* The log's own time of the record, less how long the snapshot took, less a second for rounding. */
+static enum errc find_previous_look(struct backup *b, uint64_t number, struct err *err)
+{
+    struct log_body body;
+    enum errc rc = store_log_read(b->store, number, &body, NULL, err);
+    if (rc == ERR_OK)
+        b->previous_look = (struct timestamp){
+            .sec = body.head.time.sec - (int64_t)(b->previous.duration_ms / 1000) - 1, .nsec = body.head.time.nsec};
+    log_body_release(&body);
+    return rc;
+}
+
+static const struct item *previous_item(const struct backup *b, const char *path, enum item_type type)
+{
+    for (size_t i = 0; b->has_previous && i < b->previous.item_count; i++)
+        if (strcmp(b->previous.items[i].path, path) == 0 && b->previous.items[i].type == type)
+            return &b->previous.items[i];
+    return NULL;
+}
+
+/* --- capturing ---------------------------------------------------------------------------------------------------- */
+
+static enum errc run_source(struct backup *b, const struct source_spec *spec, enum item_type type,
+                            struct engine_sink *sink, struct capture_result *result, struct err *err)
+{
+    struct capture_options opt = {
+        .diag = b->opt->diag,
+        .self_exe = b->opt->self_exe,
+        .checkpoint = spec->checkpoint,
+        .force_read = b->opt->force_read,
+        .one_file_system = spec->one_file_system,
+        .exclude_caches = spec->exclude_caches,
+        .exclude = spec->exclude,
+        .exclude_count = spec->exclude_count,
+    };
+    if (b->has_previous)
+        opt.previous_look = b->previous_look;
+    if (type == ITEM_SQLITE)
+        return sqlite_capture(spec->path, &sink->sink, &opt, result, err);
+    return files_capture(spec->path, &sink->sink, &opt, result, err);
+}
+
+static enum errc capture_with(struct backup *b, const struct source_spec *spec, enum item_type type,
+                              const struct item *previous, struct item *item, struct capture_result *result,
+                              struct err *err)
+{
+    struct engine_sink sink;
+    struct list_writer *list;
+    enum errc rc = list_writer_open(b->session, previous ? &previous->list : NULL, &list, err);
+    if (rc != ERR_OK)
+        return rc;
+    engine_sink_init(&sink, list, spec->path, b->opt->diag);
+    sink.bytes_before = b->snap.bytes_source;
+    sink.bytes_expected = b->has_previous ? b->previous.bytes_source : 0;
+    rc = run_source(b, spec, type, &sink, result, err);
+    if (rc == ERR_OK)
+        rc = list_writer_finish(list, &item->list, err);
+    list_writer_free(list);
+    b->failed_count += sink.failed_count;
+    if (sink.failed_count > 0)
+        result->good = false;
+    return rc;
+}
+
+/* Errors that are the source's own: the item is left out, the rest goes on. */
+static bool is_source_error(enum errc rc)
+{
+    return rc == ERR_SOURCE_MISSING || rc == ERR_SOURCE_UNREADABLE || rc == ERR_SOURCE_BUSY ||
+           rc == ERR_SOURCE_DAMAGED;
+}
+
+static enum errc capture_item(struct backup *b, const struct source_spec *spec, struct item *item, struct err *err)
+{
+    struct capture_result result = {.good = true};
+    enum item_type type = spec->type;
+    enum errc rc = spec->detect ? backup_detect_type(spec->path, &type, err) : ERR_OK;
+    if (rc != ERR_OK)
+        return rc;
+    const struct item *previous = previous_item(b, spec->path, type);
+    rc = capture_with(b, spec, type, previous, item, &result, err);
+    if (previous && (rc == ERR_DAMAGED || rc == ERR_MISSING_OBJECT)) {
+        diag_error(b->opt->diag, err);
+        diag_message(b->opt->diag, DIAG_WARNING, err_name(rc),
+                     "the previous snapshot of %s is damaged; everything is read and stored anew", spec->path);
+        fact_list_release(&result.facts);
+        result = (struct capture_result){.good = true};
+        rc = capture_with(b, spec, type, NULL, item, &result, err);
+    }
+    if (rc == ERR_OK) {
+        item->type = type;
+        item->state = result.worst;
+        item->good = result.good;
+        item->entries = result.entries;
+        item->bytes = result.bytes;
+        item->facts = result.facts;
+        memset(&result.facts, 0, sizeof result.facts);
+        b->snap.bytes_source += result.bytes;
+        b->snap.bytes_read += result.bytes_read;
+        rc = mem_strdup(&item->source, spec->name, err);
+        if (rc == ERR_OK)
+            rc = mem_strdup(&item->path, spec->path, err);
+    }
+    fact_list_release(&result.facts);
+    return rc;
+}
+
+static enum errc capture_all(struct backup *b, struct err *err)
+{
+    const struct set_spec *set = b->opt->set;
+    if (set->source_count > ITEMS_MAX)
+        return err_fail(err, ERR_LIMIT, "a set has at most %d sources", ITEMS_MAX);
+    enum errc rc = mem_alloc(&b->snap.items, (set->source_count + 1) * sizeof *b->snap.items, err);
+    for (size_t i = 0; rc == ERR_OK && i < set->source_count; i++) {
+        struct item *item = &b->snap.items[b->snap.item_count];
+        rc = capture_item(b, &set->sources[i], item, err);
+        if (rc == ERR_OK) {
+            b->snap.item_count++;
+            b->snap.partial = b->snap.partial || !item->good;
+        } else if (is_source_error(rc)) {
+            diag_error(b->opt->diag, err);
+            b->failed_count++;
+            rc = ERR_OK;
+        }
+    }
+    return rc;
+}
+
+static enum errc store_it(struct backup *b, struct backup_outcome *out, struct err *err)
+{
+    struct session_stats stats = session_stats(b->session);
+    b->snap.chunks_new = stats.chunks_new;
+    b->snap.chunks_delta = stats.chunks_delta;
+    b->snap.bytes_added = stats.bytes_stored;
+    b->snap.partial = b->snap.partial || b->failed_count > 0;
+    b->snap.duration_ms = (monotonic_ns() - b->begun_ns) / 1000000;
+    enum errc rc = ERR_OK;
+    if (!b->opt->dry_run)
+        rc = session_commit(b->session, &b->snap, err);
+    if (rc != ERR_OK)
+        return rc;
+    out->made = !b->opt->dry_run;
+    out->sequence = out->made ? store_head(b->store) : 0;
+    out->failed_count = b->failed_count;
+    out->snap = b->snap;
+    memset(&b->snap, 0, sizeof b->snap);
+    if (out->snap.partial)
+        return err_fail(err, ERR_PARTIAL, "not everything that was named could be stored as it should be");
+    return ERR_OK;
+}
+
+static enum errc run(struct backup *b, struct backup_outcome *out, struct err *err)
+{
+    b->snap.kind = b->opt->kind;
+    b->snap.time = b->opt->has_time ? b->opt->time : time_now();
+    if (b->opt->of_run)
+        b->snap.of_run = *b->opt->of_run;
+    enum errc rc = fill_who(&b->snap, err);
+    if (rc == ERR_OK)
+        rc = fill_tags(&b->snap, b->opt, err);
+    if (rc == ERR_OK)
+        rc = fill_set(b, err);
+    if (rc == ERR_OK)
+        rc = find_previous(b, err);
+    if (rc == ERR_OK)
+        rc = session_begin(b->store, b->opt->diag, b->opt->dry_run, &b->session, err);
+    if (rc == ERR_OK)
+        rc = capture_all(b, err);
+    if (rc == ERR_OK && b->snap.item_count == 0)
+        rc = err_fail(err, ERR_NOTHING_STORED, "nothing was stored: none of what was named could be read");
+    return rc == ERR_OK ? store_it(b, out, err) : rc;
+}
+
+static enum errc put_hold(struct backup *b, const struct backup_outcome *out, struct err *err)
+{
+    struct log_body body = {.head.kind = LOG_HOLD, .id_count = 1};
+    struct snapshot_id id = out->snap.id;
+    body.ids = &id;
+    enum errc rc = mem_strdup(&body.name, b->opt->hold, err);
+    if (rc == ERR_OK)
+        rc = store_append(b->store, &body, err);
+    free(body.name);
+    return rc;
+}
+
+enum errc backup_run(struct store *s, const struct backup_options *opt, struct backup_outcome *out, struct err *err)
+{
+    struct backup b = {.store = s, .opt = opt, .begun_ns = monotonic_ns()};
+    memset(out, 0, sizeof *out);
+    enum errc rc = run(&b, out, err);
+    session_free(b.session);
+    snapshot_release(&b.snap);
+    snapshot_release(&b.previous);
+    if (out->made && opt->hold) {
+        struct err why;
+        enum errc held = put_hold(&b, out, &why);
+        if (held != ERR_OK) {
+            if (err)
+                *err = why;
+            rc = err_wrap(err, "the snapshot was made, but not the hold '%s'", opt->hold);
+        }
+    }
+    return rc;
+}
