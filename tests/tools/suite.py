@@ -7,6 +7,7 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -71,10 +72,12 @@ class Suite:
                                      env=dict(os.environ, **(env or {})), start_new_session=True)
             try:
                 return child.wait(timeout), path
-            except subprocess.TimeoutExpired:
-                os.killpg(child.pid, 9)
+            except BaseException as e:  # an interrupt, too, must leave nothing running
+                os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
-                return 124, path
+                if isinstance(e, subprocess.TimeoutExpired):
+                    return 124, path
+                raise
 
 
 def tail(path, lines=25):
@@ -278,6 +281,7 @@ def main():
     options = p.parse_args()
     seconds = fuzz_seconds()
     with tempfile.TemporaryDirectory(prefix="snap-test-", dir=os.environ.get("TMPDIR") or "/var/tmp") as scratch:
+        os.chmod(scratch, 0o755)  # some tests run a program as another user
         os.environ["TMPDIR"] = scratch
         suite = Suite(options.fuzz or options.only)
         if options.fuzz is None:
