@@ -155,8 +155,10 @@ static enum errc fill_texts(const struct schema *s, char *object, struct err *er
 {
     for (size_t i = 0; i < s->count; i++) {
         char *text;
+        if (s->specs[i].kind != FIELD_TEXT)
+            continue;
         memcpy(&text, object + s->specs[i].offset, sizeof text);
-        if (s->specs[i].kind != FIELD_TEXT || text)
+        if (text)
             continue;
         enum errc rc = mem_dup(object + s->specs[i].offset, "", 0, err);
         if (rc != ERR_OK)
