@@ -1,0 +1,374 @@
+#include "store/verify.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The order: the log's chain; packs, in parallel; what the snapshots name; then who is affected by what was found. */
+
+void store_verify_result_release(struct store_verify_result *r)
+{
+    for (size_t i = 0; i < r->error_count; i++) {
+        for (size_t j = 0; j < r->errors[i].path_count; j++)
+            free(r->errors[i].paths[j]);
+        free(r->errors[i].paths);
+        free(r->errors[i].affects);
+    }
+    free(r->errors);
+    memset(r, 0, sizeof *r);
+}
+
+enum errc verify_add_error(struct verify *v, const char *kind, const char *object, const char *message,
+                           struct err *err)
+{
+    struct store_verify_result *r = v->result;
+    pthread_mutex_lock(&v->lock);
+    enum errc rc = ERR_OK;
+    if (r->error_count >= VERIFY_ERRORS_MAX) {
+        v->more_errors = true;
+    } else {
+        rc = mem_grow(&r->errors, &v->error_cap, r->error_count + 1, sizeof *r->errors, err);
+        if (rc == ERR_OK) {
+            struct store_verify_error *e = &r->errors[r->error_count++];
+            memset(e, 0, sizeof *e);
+            snprintf(e->kind, sizeof e->kind, "%s", kind);
+            snprintf(e->object, sizeof e->object, "%s", object);
+            snprintf(e->message, sizeof e->message, "%s", message);
+        }
+    }
+    pthread_mutex_unlock(&v->lock);
+    return rc;
+}
+
+bool verify_out_of_time(const struct verify *v)
+{
+    return v->opt->deadline_ns != 0 && monotonic_ns() >= v->opt->deadline_ns;
+}
+
+/* --- the log ------------------------------------------------------------------------------------------------------ */
+
+static enum errc check_log(struct verify *v, struct err *err)
+{
+    struct digest expected = {{0}};
+    bool know_expected = true;
+    enum errc rc = ERR_OK;
+    for (uint64_t n = 1; rc == ERR_OK && n <= v->store->head; n++) {
+        struct log_body body;
+        struct digest digest;
+        struct err why;
+        unsigned good = 3;
+        char object[LOG_NAME_BYTES];
+        log_name(object, n);
+        enum errc loaded = log_load(v->store, n, &body, &digest, &good, &why);
+        if (loaded != ERR_OK && loaded != ERR_DAMAGED && loaded != ERR_MISSING_OBJECT && loaded != ERR_FORMAT_NEWER) {
+            if (err)
+                *err = why;
+            return loaded;
+        }
+        if (loaded != ERR_OK) {
+            rc = verify_add_error(v, loaded == ERR_MISSING_OBJECT ? "missing-log" : "damaged-log", object,
+                                  why.message, err);
+        } else {
+            if (know_expected && memcmp(&body.head.prev, &expected, sizeof expected) != 0)
+                rc = verify_add_error(v, "broken-chain", object, "it does not follow the record before it", err);
+            if (rc == ERR_OK && good < 3)
+                rc = verify_add_error(v, "damaged-copy", object,
+                                      "one of its three copies is damaged; the others still serve", err);
+            expected = digest;
+        }
+        know_expected = loaded == ERR_OK;
+        log_body_release(&body);
+    }
+    return rc;
+}
+
+/* --- packs -------------------------------------------------------------------------------------------------------- */
+
+struct pack_check {
+    struct verify *v;
+    struct chunk_reader *chunks;
+    struct pack_reader *pack;
+    struct hasher *hasher;
+    const char *name;
+    uint8_t *buffer;          /* READ_BYTES */
+    uint64_t at;              /* bytes of the pack before buffer */
+    size_t len, used;         /* buffer[used..len) is not looked at yet */
+    uint64_t records;
+    struct digest digest;
+};
+
+enum { READ_BYTES = 1 << 20 };
+
+/* Keep [used..len) and fill up behind it; everything that comes in is hashed. */
+static enum errc fill(struct pack_check *c, struct err *err)
+{
+    uint64_t size = pack_reader_size(c->pack);
+    memmove(c->buffer, c->buffer + c->used, c->len - c->used);
+    c->at += c->used;
+    c->len -= c->used;
+    c->used = 0;
+    size_t want = READ_BYTES - c->len;
+    if (size - c->at - c->len < want)
+        want = (size_t)(size - c->at - c->len);
+    enum errc rc = object_read(pack_reader_object(c->pack), c->buffer + c->len, want, c->at + c->len, err);
+    if (rc == ERR_OK)
+        rc = hasher_update(c->hasher, c->buffer + c->len, want, err);
+    c->len += want;
+    return rc;
+}
+
+static enum errc on_record(void *arg, const struct record_desc *d, struct err *err)
+{
+    struct pack_check *c = arg;
+    enum errc rc = ERR_OK;
+    if (c->used + d->stored_len > c->len)
+        rc = fill(c, err);
+    if (rc != ERR_OK)
+        return rc;
+    struct err why;
+    enum errc checked = chunk_check_stored(c->chunks, c->pack, d, c->buffer + c->used, &why);
+    c->used += d->stored_len;
+    c->records++;
+    if (checked != ERR_OK) {
+        rc = verify_bad_chunk(c->v, &d->name, c->name, err);
+        if (rc == ERR_OK)
+            rc = verify_add_error(c->v, "damaged-record", c->name, why.message, err);
+    }
+    if (rc == ERR_OK && diag_interrupted(c->v->opt->diag))
+        rc = err_fail(err, ERR_INTERRUPTED, "interrupted; no record of this verification was kept");
+    return rc;
+}
+
+/* Every byte: the pack's own hash, and each record decoded and named again. */
+static enum errc read_pack(struct pack_check *c, struct err *err)
+{
+    c->used = PACK_HEADER_BYTES;
+    enum errc rc = fill(c, err);
+    if (rc == ERR_OK) {
+        c->used = PACK_HEADER_BYTES;
+        rc = pack_reader_table(c->pack, on_record, c, err);
+    }
+    enum errc table = rc;
+    if (rc != ERR_OK && rc != ERR_DAMAGED)
+        return rc;
+    while (c->at + c->len < pack_reader_size(c->pack)) {
+        struct err why;
+        c->used = c->len;
+        rc = fill(c, &why);
+        if (rc != ERR_OK) {
+            if (err)
+                *err = why;
+            return rc;
+        }
+    }
+    rc = hasher_final(c->hasher, &c->digest, err);
+    return rc == ERR_OK ? table : rc;
+}
+
+static enum errc note_pack(struct verify *v, const struct catalog_pack *p, const char *kind, const char *object,
+                           const struct err *why, struct err *err)
+{
+    enum errc rc = verify_bad_pack(v, p->id, err);
+    return rc == ERR_OK ? verify_add_error(v, kind, object, why->message, err) : rc;
+}
+
+static enum errc no_record(void *arg, const struct record_desc *d, struct err *err)
+{
+    (void)d;
+    (void)err;
+    ++*(uint64_t *)arg;
+    return ERR_OK;
+}
+
+static enum errc check_structure(struct verify *v, struct pack_reader *pack, struct err *err)
+{
+    uint64_t records = 0;
+    enum errc rc = pack_reader_table(pack, no_record, &records, err);
+    pthread_mutex_lock(&v->lock);
+    v->result->records += records;
+    pthread_mutex_unlock(&v->lock);
+    return rc;
+}
+
+static enum errc check_data(struct verify *v, struct verify_worker *w, struct pack_reader *pack, const char *object,
+                            const struct catalog_pack *p, struct err *err)
+{
+    struct pack_check c = {.v = v, .chunks = w->chunks, .pack = pack, .hasher = w->hasher, .name = object,
+                           .buffer = w->buffer};
+    enum errc rc = read_pack(&c, err);
+    pthread_mutex_lock(&v->lock);
+    v->result->records += c.records;
+    v->result->bytes_read += pack_reader_size(pack);
+    struct progress progress = {.phase = "verifying", .done = v->result->bytes_read, .total = v->bytes_expected,
+                                .items_done = v->result->packs};
+    pthread_mutex_unlock(&v->lock);
+    diag_progress(v->opt->diag, &progress);
+    if (rc == ERR_OK && memcmp(&c.digest, &p->name, sizeof c.digest) != 0)
+        rc = verify_add_error(v, "damaged-pack", object,
+                              "its bytes are not those it is named by (outside of its records)", err);
+    return rc;
+}
+
+static enum errc check_pack(struct verify *v, struct verify_worker *w, const struct catalog_pack *p, struct err *err)
+{
+    char object[PACK_NAME_BYTES];
+    struct pack_reader *pack = NULL;
+    struct err why;
+    pack_name(object, &p->name);
+    enum errc rc = pack_reader_open(v->store, &p->name, &pack, &why);
+    if (rc == ERR_OK)
+        rc = v->opt->read_data ? check_data(v, w, pack, object, p, &why) : check_structure(v, pack, &why);
+    pack_reader_free(pack);
+    if (rc == ERR_OK)
+        return ERR_OK;
+    if (rc == ERR_MISSING_OBJECT)
+        return note_pack(v, p, "missing-pack", object, &why, err);
+    if (rc == ERR_DAMAGED || rc == ERR_FORMAT_NEWER || rc == ERR_IO)
+        return note_pack(v, p, "damaged-pack", object, &why, err);
+    if (err)
+        *err = why;
+    return rc;
+}
+
+/* The next pack to look at, by whichever worker asks first. */
+static enum errc next_pack(struct verify *v, struct catalog_pack *p, bool *more, struct err *err)
+{
+    enum errc rc = ERR_OK;
+    pthread_mutex_lock(&v->store->lock);
+    for (;;) {
+        rc = catalog_pack_next(v->store->catalog, v->last_pack, p, more, err);
+        if (rc != ERR_OK || !*more)
+            break;
+        v->last_pack = p->id;
+        uint64_t index = v->pack_index++;
+        if (v->opt->subset_t == 0 || index % v->opt->subset_t == (v->opt->subset_n - 1) % v->opt->subset_t)
+            break;
+    }
+    bool limited = rc == ERR_OK && *more &&
+                   (verify_out_of_time(v) ||
+                    (v->opt->subset_bytes != 0 && v->bytes_begun >= v->opt->subset_bytes));
+    if (limited) {
+        v->limited = true;
+        *more = false;
+    }
+    if (rc == ERR_OK && *more) {
+        v->bytes_begun += p->bytes;
+        v->result->packs++;
+    }
+    pthread_mutex_unlock(&v->store->lock);
+    return rc;
+}
+
+static void *pack_worker(void *arg)
+{
+    struct verify_worker *w = arg;
+    struct catalog_pack p;
+    bool more = true;
+    while (w->rc == ERR_OK) {
+        w->rc = next_pack(w->v, &p, &more, &w->err);
+        if (w->rc != ERR_OK || !more)
+            break;
+        w->rc = check_pack(w->v, w, &p, &w->err);
+    }
+    return NULL;
+}
+
+static enum errc worker_init(struct verify *v, struct verify_worker *w, struct err *err)
+{
+    w->v = v;
+    enum errc rc = chunk_reader_new(v->store, &w->chunks, err);
+    if (rc == ERR_OK)
+        rc = hasher_new(&w->hasher, err);
+    if (rc == ERR_OK)
+        rc = mem_alloc(&w->buffer, READ_BYTES, err);
+    return rc;
+}
+
+static enum errc check_packs(struct verify *v, struct err *err)
+{
+    struct verify_worker workers[VERIFY_WORKERS_MAX];
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t count = cpus < 1 ? 1 : cpus > VERIFY_WORKERS_MAX ? VERIFY_WORKERS_MAX : (size_t)cpus, started = 0;
+    enum errc rc = ERR_OK;
+    memset(workers, 0, sizeof workers);
+    for (; rc == ERR_OK && started < count; started++) {
+        rc = worker_init(v, &workers[started], err);
+        if (rc == ERR_OK && pthread_create(&workers[started].thread, NULL, pack_worker, &workers[started]) != 0)
+            rc = err_fail(err, ERR_INTERNAL, "cannot start a worker");
+        workers[started].running = rc == ERR_OK;
+    }
+    for (size_t i = 0; i < started; i++) {
+        struct verify_worker *w = &workers[i];
+        if (w->running)
+            pthread_join(w->thread, NULL);
+        if (rc == ERR_OK && w->rc != ERR_OK) {
+            rc = w->rc;
+            if (err)
+                *err = w->err;
+        }
+        chunk_reader_free(w->chunks);
+        hasher_free(w->hasher);
+        free(w->buffer);
+    }
+    return rc;
+}
+
+/* --- packs that no record names ----------------------------------------------------------------------------------- */
+
+static enum errc on_pack_name(void *arg, const char *name, struct err *err)
+{
+    struct verify *v = arg;
+    struct digest d;
+    uint32_t id;
+    bool found;
+    if (!hex_decode(d.b, sizeof d.b, name, strlen(name)))
+        return ERR_OK;
+    pthread_mutex_lock(&v->store->lock);
+    enum errc rc = catalog_pack_find(v->store->catalog, &d, &found, &id, err);
+    pthread_mutex_unlock(&v->store->lock);
+    if (rc == ERR_OK && !found)
+        v->result->unreferenced_packs++;
+    return rc;
+}
+
+static enum errc expect_bytes(struct verify *v, struct err *err)
+{
+    struct catalog_pack p = {0};
+    bool more = true;
+    enum errc rc = ERR_OK;
+    while (rc == ERR_OK && more) {
+        rc = catalog_pack_next(v->store->catalog, p.id, &p, &more, err);
+        if (rc == ERR_OK && more)
+            v->bytes_expected += p.bytes;
+    }
+    if (v->opt->subset_t > 1)
+        v->bytes_expected /= v->opt->subset_t;
+    return rc;
+}
+
+enum errc store_verify(struct store *s, const struct store_verify_options *opt, struct store_verify_result *out,
+                       struct err *err)
+{
+    struct verify v = {.store = s, .opt = opt, .result = out};
+    memset(out, 0, sizeof *out);
+    pthread_mutex_init(&v.lock, NULL);
+    enum errc rc = check_log(&v, err);
+    if (rc == ERR_OK)
+        rc = expect_bytes(&v, err);
+    if (rc == ERR_OK)
+        rc = check_packs(&v, err);
+    if (rc == ERR_OK)
+        rc = backend_list(s->backend, "packs", on_pack_name, &v, err);
+    if (rc == ERR_OK)
+        rc = verify_lists(&v, err);
+    if (rc == ERR_OK && v.more_errors)
+        diag_message(opt->diag, DIAG_WARNING, "damaged", "more damage was found than the %d cases that are listed",
+                     VERIFY_ERRORS_MAX);
+    out->complete = !v.limited;
+    verify_release(&v);
+    pthread_mutex_destroy(&v.lock);
+    return rc;
+}

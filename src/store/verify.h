@@ -1,0 +1,51 @@
+/* What the files of the verification share. Layer: store, private to it. */
+#ifndef SNAP_STORE_VERIFY_H
+#define SNAP_STORE_VERIFY_H
+
+#include "store/internal.h"
+
+enum { VERIFY_ERRORS_MAX = 1000, VERIFY_WORKERS_MAX = 8, VERIFY_PATHS_MAX = 64 };
+
+struct bad_chunk {
+    struct chunk_name name;
+    char object[PACK_NAME_BYTES];
+};
+
+struct verify {
+    struct store *store;
+    const struct store_verify_options *opt;
+    struct store_verify_result *result;
+    pthread_mutex_t lock;      /* result and what was found bad; taken without store.lock */
+    size_t error_cap;
+    bool more_errors, limited;
+    uint64_t bytes_expected, bytes_begun, pack_index; /* the last two and last_pack: under store.lock */
+    uint32_t last_pack;
+    struct bad_chunk *chunks;  /* damaged records */
+    size_t chunk_count, chunk_cap;
+    uint32_t *packs;           /* packs that are missing or cannot be read, by id */
+    size_t pack_count, pack_cap;
+};
+
+struct verify_worker {
+    struct verify *v;
+    struct chunk_reader *chunks;
+    struct hasher *hasher;
+    uint8_t *buffer;
+    pthread_t thread;
+    bool running;
+    enum errc rc;
+    struct err err;
+};
+
+MUST_USE enum errc verify_add_error(struct verify *v, const char *kind, const char *object, const char *message,
+                                    struct err *err);
+MUST_USE enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, const char *object,
+                                    struct err *err);
+MUST_USE enum errc verify_bad_pack(struct verify *v, uint32_t pack_id, struct err *err);
+bool verify_out_of_time(const struct verify *v);
+void verify_release(struct verify *v);
+
+/* --- verify_lists.c: everything that the snapshots name is there; who needs what is bad ---- */
+MUST_USE enum errc verify_lists(struct verify *v, struct err *err);
+
+#endif
