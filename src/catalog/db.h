@@ -90,7 +90,7 @@ struct place {
     char *file; /* <dir>/catalog.db */
 };
 MUST_USE enum errc place_of(const char *cache_dir, const struct repo_id *repo, struct place *out, struct err *err);
-void place_release(struct place *p);
+void catalog_place_release(struct place *p);
 /* Make the directory and its parents, 0700. */
 MUST_USE enum errc place_make(const struct place *p, struct err *err);
 MUST_USE enum errc place_open_dir(const struct place *p, int *fd_out, struct err *err);

@@ -70,7 +70,7 @@ enum errc catalog_last_seen(const char *cache_dir, const struct repo_id *repo, u
         *err = local;
     io_close_quietly(&dir);
     buf_release(&b);
-    place_release(&p);
+    catalog_place_release(&p);
     return rc;
 }
 
@@ -95,6 +95,6 @@ enum errc catalog_set_last_seen(const char *cache_dir, const struct repo_id *rep
         rc = io_replace_file(dir, "last-seen", b.data, b.len, 0600, err);
     io_close_quietly(&dir);
     buf_release(&b);
-    place_release(&p);
+    catalog_place_release(&p);
     return rc;
 }

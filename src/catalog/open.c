@@ -166,7 +166,7 @@ enum errc catalog_open(const char *cache_dir, const struct repo_id *repo, struct
     }
     if (rc != ERR_OK && err)
         *err = local;
-    place_release(&p);
+    catalog_place_release(&p);
     return rc;
 }
 

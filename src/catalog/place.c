@@ -20,11 +20,11 @@ enum errc place_of(const char *cache_dir, const struct repo_id *repo, struct pla
     if (rc == ERR_OK)
         rc = path_join(out->dir, "catalog.db", &out->file, err);
     if (rc != ERR_OK)
-        place_release(out);
+        catalog_place_release(out);
     return rc;
 }
 
-void place_release(struct place *p)
+void catalog_place_release(struct place *p)
 {
     free(p->dir);
     free(p->file);
@@ -119,7 +119,7 @@ enum errc catalog_remove(const char *cache_dir, const struct repo_id *repo, stru
         return rc;
     rc = place_open_dir(&p, &dir, &local);
     if (rc != ERR_OK && (local.sys_errno == ENOENT || local.sys_errno == ENOTDIR)) {
-        place_release(&p);
+        catalog_place_release(&p);
         return ERR_OK;
     }
     if (rc == ERR_OK)
@@ -132,6 +132,6 @@ enum errc catalog_remove(const char *cache_dir, const struct repo_id *repo, stru
         *err = local;
     io_close_quietly(&lock); /* drops the lock */
     io_close_quietly(&dir);
-    place_release(&p);
+    catalog_place_release(&p);
     return rc;
 }
