@@ -1,0 +1,31 @@
+/* What a database says about itself, from one connection that holds a read transaction. Layer: source (private to
+ * sqlite/; wraps sqlite3).
+ *
+ * Facts: page_size, page_count, freelist_count, user_version, application_id, encoding, journal_mode ("wal" or
+ * "rollback"), schema_digest, rows.<table>, rows_omitted, quick_check ("ok", "damaged: ...", "not checkable: ..."),
+ * quick_check_notes (violated constraints, modules that are missing here).
+ *
+ * Promises
+ *   SQ1  only what SQLite calls structural damage makes a database damaged; a violated CHECK or NOT NULL is a note, and
+ *        what this SQLite cannot look into (a missing module or function) is not checkable.
+ */
+#ifndef SNAP_SOURCE_SQLITE_FACTS_H
+#define SNAP_SOURCE_SQLITE_FACTS_H
+
+#include <sqlite3.h>
+
+#include "format/fact.h"
+
+struct facts_result {
+    struct fact_list list; /* released by the caller */
+    bool damaged;
+    char damage[400];
+};
+
+/* Functions and collations that the schema names and this SQLite lacks get stubs. Once per connection, before use. */
+void facts_prepare_connection(sqlite3 *db);
+/* page1: at least 100 bytes of page 1; NULL for an empty database. Only ERR_NO_MEMORY. */
+MUST_USE enum errc facts_collect(sqlite3 *db, const uint8_t *page1, uint64_t page_count, struct facts_result *out,
+                                 struct err *err);
+
+#endif

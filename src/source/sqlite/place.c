@@ -1,0 +1,89 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/path.h"
+#include "source/sqlite/helper.h"
+
+static enum errc look(struct place *p, struct err *err)
+{
+    if (fstatat(p->dir_fd, p->name, &p->st, AT_SYMLINK_NOFOLLOW) != 0) {
+        int e = errno;
+        p->st = (struct stat){0};
+        return e == ENOENT ? ERR_OK : err_sys(err, ERR_SOURCE_UNREADABLE, e, "cannot look at %s", p->shown);
+    }
+    return ERR_OK;
+}
+
+static enum errc open_at(struct place *p, const char *path, struct err *err)
+{
+    const char *base = path_base(path);
+
+    path_show(p->shown, sizeof p->shown, path, strlen(path));
+    if ((size_t)snprintf(p->name, sizeof p->name, "%s", base) >= sizeof p->name || !*base)
+        return err_fail(err, ERR_SOURCE_UNREADABLE, "%s is not the name of a file", p->shown);
+    enum errc rc = path_parent(path, &p->dir, err);
+    if (rc != ERR_OK)
+        return rc;
+    p->dir_fd = open(p->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (p->dir_fd < 0)
+        return err_sys(err, errno == ENOENT || errno == ENOTDIR ? ERR_SOURCE_MISSING : ERR_SOURCE_UNREADABLE, errno,
+                       "cannot open the directory of %s", p->shown);
+    return look(p, err);
+}
+
+enum errc place_open(struct place *p, const char *path, bool follow, struct err *err)
+{
+    *p = (struct place){.dir_fd = -1};
+    enum errc rc = open_at(p, path, err);
+
+    if (rc == ERR_OK && S_ISLNK(p->st.st_mode) && follow) {
+        char *real = realpath(path, NULL);
+        if (!real)
+            return err_sys(err, errno == ENOENT ? ERR_SOURCE_MISSING : ERR_SOURCE_UNREADABLE, errno,
+                           "cannot follow the link %s", p->shown);
+        place_release(p);
+        rc = open_at(p, real, err);
+        free(real);
+    }
+    if (rc == ERR_OK && p->st.st_mode != 0 && !S_ISREG(p->st.st_mode))
+        rc = err_fail(err, ERR_SOURCE_UNREADABLE, "%s is not a regular file", p->shown);
+    return rc;
+}
+
+void place_release(struct place *p)
+{
+    io_close_quietly(&p->dir_fd);
+    free(p->dir);
+    p->dir = NULL;
+}
+
+bool place_stat(const struct place *p, const char *suffix, struct stat *out)
+{
+    char name[sizeof p->name + 16];
+
+    snprintf(name, sizeof name, "%s%s", p->name, suffix);
+    return fstatat(p->dir_fd, name, out, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(out->st_mode);
+}
+
+enum errc place_open_file(const struct place *p, const char *suffix, int *fd_out, struct err *err)
+{
+    char name[sizeof p->name + 16];
+    struct stat st;
+
+    snprintf(name, sizeof name, "%s%s", p->name, suffix);
+    int fd = openat(p->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(err, ERR_SOURCE_UNREADABLE, errno, "cannot open %s%s", p->shown, suffix);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return err_fail(err, ERR_SOURCE_UNREADABLE, "%s%s is not a regular file", p->shown, suffix);
+    }
+    *fd_out = fd;
+    return ERR_OK;
+}
