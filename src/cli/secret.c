@@ -1,0 +1,200 @@
+#include "cli/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/path.h"
+#include "base/process.h"
+#include "cli/signals.h"
+
+void secret_free(char *s)
+{
+    if (s)
+        explicit_bzero(s, strlen(s));
+    free(s);
+}
+
+void secret_release(struct secret *s)
+{
+    free(s->key_file);
+    secret_free(s->passphrase);
+    secret_free(s->recovery);
+    *s = (struct secret){0};
+}
+
+/* The first line of what a file or a command gave. from: for the message. */
+static enum errc first_line(struct buf *b, const char *from, char **out, struct err *err)
+{
+    size_t len = 0;
+    while (len < b->len && b->data[len] != '\n')
+        len++;
+    if (len > 0 && b->data[len - 1] == '\r')
+        len--;
+    if (len == 0)
+        return err_fail(err, ERR_NO_KEY, "%s gave an empty passphrase", from);
+    if (len > PASSPHRASE_MAX_BYTES)
+        return err_fail(err, ERR_NO_KEY, "%s gave more than %d bytes before the line's end", from,
+                        PASSPHRASE_MAX_BYTES);
+    if (memchr(b->data, 0, len))
+        return err_fail(err, ERR_NO_KEY, "%s gave a passphrase with a zero byte", from);
+    return mem_dup(out, b->data, len, err);
+}
+
+static void warn_exposed(struct cli *c, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 077))
+        return;
+    char shown[256];
+    ui_warning(&c->ui, err_name(ERR_KEY_FILE_EXPOSED),
+               "other users can read or write %s (mode %04o); run 'chmod 600' on it",
+               path_show(shown, sizeof shown, path, strlen(path)), (unsigned)(st.st_mode & 07777));
+}
+
+enum errc secret_from_file(struct cli *c, const char *path, char **out, struct err *err)
+{
+    struct buf b;
+    buf_init(&b, 64 * 1024);
+    enum errc rc = io_read_file(AT_FDCWD, path, 64 * 1024, &b, err);
+    if (rc == ERR_OK)
+        rc = first_line(&b, path, out, err);
+    else
+        err_recode(err, rc = ERR_NO_KEY);
+    buf_wipe(&b);
+    if (rc == ERR_OK)
+        warn_exposed(c, path);
+    return rc;
+}
+
+static enum errc from_command(const char *command, char **out, struct err *err)
+{
+    struct buf b;
+    buf_init(&b, 64 * 1024);
+    enum errc rc = process_capture(command, 64 * 1024, &b, err);
+    if (rc == ERR_OK)
+        rc = first_line(&b, "the password command", out, err);
+    else
+        err_recode(err, rc = ERR_NO_KEY);
+    buf_wipe(&b);
+    return rc;
+}
+
+/* One line from the terminal, echo off. dst holds PASSPHRASE_MAX_BYTES + 2. */
+static enum errc read_hidden(struct cli *c, const char *prompt, char *dst, struct err *err)
+{
+    struct termios old;
+    bool echo_off = tcgetattr(STDIN_FILENO, &old) == 0;
+    if (echo_off) {
+        struct termios quiet = old;
+        quiet.c_lflag &= ~(tcflag_t)ECHO;
+        quiet.c_lflag |= ECHONL;
+        quiet.c_lflag &= ~(tcflag_t)ISIG; /* a signal would leave the terminal without echo */
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    }
+    pthread_mutex_lock(&c->ui.lock);
+    ui_clear_line(&c->ui);
+    fprintf(stderr, "%s: ", prompt);
+    fflush(stderr);
+    pthread_mutex_unlock(&c->ui.lock);
+    ssize_t got = read(STDIN_FILENO, dst, PASSPHRASE_MAX_BYTES + 1);
+    int cause = errno;
+    if (echo_off)
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+    if (got < 0)
+        return err_sys(err, ERR_NO_KEY, cause, "cannot read from the terminal");
+    dst[got] = '\0';
+    if (memchr(dst, 3, (size_t)got) || signals_interrupted())
+        return err_fail(err, ERR_INTERRUPTED, "interrupted");
+    dst[strcspn(dst, "\r\n")] = '\0';
+    if (!dst[0])
+        return err_fail(err, ERR_NO_KEY, "nothing was typed");
+    return ERR_OK;
+}
+
+enum errc secret_ask(struct cli *c, const char *what, bool twice, char **out, struct err *err)
+{
+    if (!ui_can_ask())
+        return err_fail(err, ERR_NO_KEY, "no key file and no passphrase is given, and there is no terminal to ask on");
+    char first[PASSPHRASE_MAX_BYTES + 2], again[PASSPHRASE_MAX_BYTES + 2], prompt[128];
+    enum errc rc = read_hidden(c, what, first, err);
+    if (rc == ERR_OK && twice) {
+        snprintf(prompt, sizeof prompt, "%s, again", what);
+        rc = read_hidden(c, prompt, again, err);
+        if (rc == ERR_OK && strcmp(first, again) != 0) {
+            rc = err_fail(err, ERR_NO_KEY, "the two passphrases differ");
+            err_hint(err, "Run the command again.");
+        }
+        explicit_bzero(again, sizeof again);
+    }
+    if (rc == ERR_OK)
+        rc = mem_strdup(out, first, err);
+    explicit_bzero(first, sizeof first);
+    return rc;
+}
+
+struct origin { /* one level: options, environment or configuration */
+    const char *key_file, *password_file, *password_command, *password, *recovery_file;
+};
+
+static bool names_any(const struct origin *o)
+{
+    return o->key_file || o->password_file || o->password_command || o->password || o->recovery_file;
+}
+
+static enum errc take(struct cli *c, const struct origin *o, bool both, struct secret *out, struct err *err)
+{
+    enum errc rc = ERR_OK;
+    if (o->recovery_file)
+        return strcmp(o->recovery_file, "-") == 0 ? secret_ask(c, "Recovery key", false, &out->recovery, err)
+                                                  : secret_from_file(c, o->recovery_file, &out->recovery, err);
+    if (o->key_file) {
+        warn_exposed(c, o->key_file);
+        rc = mem_strdup(&out->key_file, o->key_file, err);
+        if (rc != ERR_OK || !both)
+            return rc;
+    }
+    if (o->password_file)
+        return secret_from_file(c, o->password_file, &out->passphrase, err);
+    if (o->password_command)
+        return from_command(o->password_command, &out->passphrase, err);
+    return o->password ? mem_strdup(&out->passphrase, o->password, err) : rc;
+}
+
+static const char *env(const char *name)
+{
+    const char *value = getenv(name);
+    return value && value[0] ? value : NULL;
+}
+
+enum errc secret_resolve(struct cli *c, bool both, struct secret *out, struct err *err)
+{
+    *out = (struct secret){0};
+    const struct parsed *p = &c->args;
+    struct origin levels[3] = {
+        {opt_last(p, OPT_KEY_FILE), opt_last(p, OPT_PASSWORD_FILE), opt_last(p, OPT_PASSWORD_COMMAND), NULL,
+         opt_last(p, OPT_RECOVERY_KEY_FILE)},
+        {env("SNAP_KEY_FILE"), env("SNAP_PASSWORD_FILE"), env("SNAP_PASSWORD_COMMAND"), env("SNAP_PASSWORD"), NULL},
+        {c->config.key_file, c->config.password_file, c->config.password_command, NULL, NULL},
+    };
+    const struct origin *o = &levels[0];
+    int phrases = (o->password_file != NULL) + (o->password_command != NULL);
+    if (phrases > 1 || (o->recovery_file && (phrases || o->key_file)) || (!both && phrases && o->key_file))
+        return err_fail(err, ERR_USAGE,
+                        "give one of --key-file, --password-file, --password-command and "
+                        "--recovery-key-file");
+    for (size_t i = 0; i < 3; i++)
+        if (names_any(&levels[i])) {
+            enum errc rc = take(c, &levels[i], both, out, err);
+            if (rc != ERR_OK)
+                secret_release(out);
+            return rc;
+        }
+    return ERR_OK;
+}
