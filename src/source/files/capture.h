@@ -32,6 +32,7 @@ struct capture {
     struct err root_err;
     bool links_full_said;
     unsigned tick;
+    unsigned settles; /* waits for files that were just written to */
     uint64_t files, directories, databases;
     char show[512];
 };

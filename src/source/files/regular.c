@@ -1,18 +1,24 @@
 /* One regular file: reused, handed to the sqlite source, or read.
  *
  * A file is read again once when it changed while it was read; then it is stored as fuzzy. The entry of such a file has
- * a probe, so that the next capture does not take it for unchanged. */
+ * a probe, so that the next capture does not take it for unchanged.
+ *
+ * What stat can tell has limits. The kernel sets the modification time when a write begins, in steps of some ms: a
+ * write that goes on, or another one within the step, cannot be seen by it. So a file that was written to in the last
+ * SETTLE_MS is given that time first. And stores through a shared mapping may show in the times only after write-back.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/io.h"
 #include "source/files/capture.h"
 #include "source/files/listing.h"
 
-enum { HEAD_BYTES = 8 * 1024, ADVISE_MIN_BYTES = 1 << 20, RACY_SECONDS = 1 };
+enum { HEAD_BYTES = 8 * 1024, ADVISE_MIN_BYTES = 1 << 20, RACY_SECONDS = 1, SETTLE_MS = 100, SETTLES_MAX = 100 };
 static const char not_exact_probe[] = "not exact";
 
 struct previous {
@@ -153,6 +159,33 @@ static bool sidecar_is_sqlite(struct capture *c, int dirfd, const struct part *p
     return found;
 }
 
+/* Milliseconds until the last write to the file is SETTLE_MS ago; 0: it is. */
+static int unsettled_ms(const struct stat *st)
+{
+    struct timestamp now = time_now();
+    int64_t age = (now.sec - st->st_mtim.tv_sec) * 1000 + ((int64_t)now.nsec - st->st_mtim.tv_nsec) / 1000000;
+    if (now.sec - st->st_mtim.tv_sec > 1 || age < 0 || age >= SETTLE_MS)
+        return 0;
+    return (int)(SETTLE_MS - age);
+}
+
+/* Let a file that was just written to come to rest; the waits of a capture are limited. */
+static bool settle(struct capture *c, int fd, struct stat *st)
+{
+    int ms = unsettled_ms(st);
+    if (ms == 0)
+        return true;
+    if (c->settles >= SETTLES_MAX)
+        return false;
+    c->settles++;
+    struct timespec pause = {.tv_nsec = (long)ms * 1000000};
+    nanosleep(&pause, NULL);
+    struct stat now;
+    if (fstat(fd, &now) == 0)
+        *st = now;
+    return true;
+}
+
 /* Why what was read is not one moment's bytes; NULL: it is. */
 static const char *disturbed(int fd, int dirfd, const struct stat *before, const struct content *content,
                              const struct part *part, struct stat *after)
@@ -202,6 +235,7 @@ static enum errc finish(struct capture *c, const struct stat *after, const struc
 struct opened {
     int fd, dirfd;
     const struct stat *st;
+    bool unsettled;
     const uint8_t *head;
     size_t head_len;
     bool raw;
@@ -228,6 +262,8 @@ static enum errc read_and_store(struct capture *c, const struct opened *o, struc
     bool again = false;
     if (content.sys_errno == 0) {
         why = disturbed(o->fd, o->dirfd, o->st, &content, part, &after);
+        if (!why && o->unsettled)
+            why = "it was written to just before it was read";
         /* Reading a sidecar once more brings it no nearer to its stem. */
         bool worth = !stat_same(o->st, &after) || (part->unit && part->is_stem);
         again = why && worth && part->reads == 0;
@@ -297,6 +333,7 @@ static enum errc open_and_take(struct capture *c, int dirfd, const char *name, c
         *outcome = AGAIN; /* another file stands there now */
     } else {
         struct opened o = {.fd = fd, .dirfd = dirfd, .st = &now};
+        o.unsettled = !settle(c, fd, &now);
         rc = take_opened(c, &o, part, outcome, err);
     }
     io_close_quietly(&fd);
