@@ -54,6 +54,11 @@ static void stub_function(sqlite3_context *c, int n, sqlite3_value **values)
 
 void facts_prepare_connection(sqlite3 *db)
 {
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    (void)sqlite3_extended_result_codes(db, 1);
     (void)sqlite3_collation_needed(db, NULL, need_collation);
 }
 

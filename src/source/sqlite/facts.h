@@ -22,7 +22,8 @@ struct facts_result {
     char damage[400];
 };
 
-/* Functions and collations that the schema names and this SQLite lacks get stubs. Once per connection, before use. */
+/* Trust nothing in the schema; collations that it names and this SQLite lacks get stubs (functions do so when they are
+ * met). Once per connection, before use. */
 void facts_prepare_connection(sqlite3 *db);
 /* page1: at least 100 bytes of page 1; NULL for an empty database. Only ERR_NO_MEMORY. */
 MUST_USE enum errc facts_collect(sqlite3 *db, const uint8_t *page1, uint64_t page_count, struct facts_result *out,
