@@ -53,7 +53,8 @@ MUST_USE enum errc put_field_varint(struct buf *b, uint64_t tag, bool critical, 
 MUST_USE enum errc put_field_str(struct buf *b, uint64_t tag, bool critical, const char *s, struct err *err); /* NULL: nothing */
 
 /* Three copies of one small object in a file: each copy is "SNAPCOPY", u32 length, u32 zero, SHA-256 of the content,
- * content, zero bytes up to a multiple of 512. A single damaged copy is outvoted by its checksum. */
+ * content, zero bytes up to a multiple of 512. A single damaged copy is outvoted by its checksum. Content must not hold
+ * such a copy itself: sealed bytes, keys and short labels do not. */
 MUST_USE enum errc triple_encode(struct buf *out, const void *content, size_t len, struct err *err);
 /* The first copy whose checksum holds; also finds copies when bytes before them were lost (scans for the magic at
  * multiples of 512 and, failing that, at any offset). *good_out: copies that are whole (1..3), may be NULL. ERR_DAMAGED when none is. content is
