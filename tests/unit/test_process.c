@@ -184,15 +184,17 @@ static void environment_is_extended(void **state)
 {
     (void)state;
     const char *const extra[] = {"SNAP_TEST_A=new=1", "SNAP_TEST_C=c", NULL};
-    const char *const argv[] = {"sh", "-c",
-                                "echo $SNAP_TEST_A $SNAP_TEST_AB $SNAP_TEST_C; env | grep -c ^SNAP_TEST_A=", NULL};
+    const char *const argv[] = {
+        "sh", "-c", "echo $SNAP_TEST $SNAP_TEST_A $SNAP_TEST_AB $SNAP_TEST_C; env | grep -c ^SNAP_TEST_A=", NULL};
     struct process_spec spec = spec_of(argv);
     char text[100];
+    setenv("SNAP_TEST", "short", 1);
     setenv("SNAP_TEST_A", "old", 1);
     setenv("SNAP_TEST_AB", "kept", 1);
     spec.extra_env = extra;
     assert_int_equal(run(spec, text, sizeof text), 0);
-    assert_string_equal(text, "new=1 kept c\n1\n");
+    assert_string_equal(text, "short new=1 kept c\n1\n");
+    unsetenv("SNAP_TEST");
     unsetenv("SNAP_TEST_A");
     unsetenv("SNAP_TEST_AB");
 }

@@ -274,19 +274,13 @@ static void sizes_are_written(void **state)
     static const struct {
         uint64_t bytes;
         const char *want;
-    } cases[] = {
-        {0, "0 B"},
-        {12, "12 B"},
-        {1023, "1023 B"},
-        {1024, "1.0 KiB"},
-        {1536, "1.5 KiB"},
-        {102399, "100 KiB"},
-        {750780416, "716 MiB"},
-        {1503238554, "1.4 GiB"},
-        {1048575, "1.0 MiB"}, /* not "1024 KiB" */
-        {1047552, "1023 KiB"},
-        {UINT64_MAX, "16.0 EiB"},
-    };
+    } cases[] =
+        {
+            {0, "0 B"},           {12, "12 B"},          {1023, "1023 B"},         {1024, "1.0 KiB"},
+            {1536, "1.5 KiB"},    {102399, "100 KiB"},   {750780416, "716 MiB"},   {1503238554, "1.4 GiB"},
+            {1048575, "1.0 MiB"}, /* not "1024 KiB" */
+            {1048166, "1.0 MiB"}, {1047552, "1023 KiB"}, {UINT64_MAX, "16.0 EiB"},
+        };
     char dst[32];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_string_equal(size_format(dst, cases[i].bytes), cases[i].want);
