@@ -161,7 +161,7 @@ int matcher_base(const struct matcher *m, uint64_t new_offset, uint32_t len);
 struct prev_list;
 MUST_USE enum errc prev_list_open(struct store *s, const struct stream_root *root, struct prev_list **out, struct err *err);
 void prev_list_free(struct prev_list *p);
-/* Move on to path; NULL when the list has no such entry. Ascending order. */
+/* Move on to path; NULL when the list has no such entry. Ascending order; the same path may be asked for again. */
 MUST_USE enum errc prev_list_seek(struct prev_list *p, const char *path, size_t len, const struct entry **out,
                                   struct err *err);
 /* The next data record (run, hole, end) of the entry last found; *rec_out NULL after its end. Borrowed until the next call. */

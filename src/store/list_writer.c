@@ -230,11 +230,46 @@ static enum errc cut_expected(struct list_writer *w, size_t avail, bool final, b
     return rc;
 }
 
+/* Bytes overwritten in place move no cut: when what follows the expected chunk is still there at its old distance, the
+ * old cut is kept, so that the delta's base covers just this chunk. Looks at one and at two chunks on. */
+static enum errc cut_overwritten(struct list_writer *w, size_t avail, bool final, bool *done, bool *wait,
+                                 struct err *err)
+{
+    const struct match_ref *ref = matcher_expected(&w->matcher);
+    const uint8_t *data = w->batch->data + w->start;
+    *done = *wait = false;
+    if (!ref || ref->last || ref->ref.len > avail)
+        return ERR_OK;
+    size_t at = ref->ref.len;
+    for (size_t i = w->matcher.next + 1; i < w->matcher.count && i <= w->matcher.next + 2; i++) {
+        const struct match_ref *next = &w->matcher.refs[i];
+        struct fingerprint print;
+        if (at + next->ref.len > avail) {
+            *wait = !final;
+            return ERR_OK;
+        }
+        enum errc rc = same_print(w, data + at, next, done, &print, err);
+        if (rc != ERR_OK)
+            return rc;
+        if (*done || next->last)
+            break;
+        at += next->ref.len;
+    }
+    if (*done) {
+        struct match_ref base = *ref;
+        matcher_matched(&w->matcher, (int)w->matcher.next, w->offset);
+        put_new(w, base.ref.len, NULL, &base, false);
+    }
+    return ERR_OK;
+}
+
 static enum errc cut_content(struct list_writer *w, size_t avail, bool final, bool *wait, struct err *err)
 {
     bool done;
     load_refs(w);
     enum errc rc = cut_expected(w, avail, final, &done, wait, err);
+    if (rc == ERR_OK && !done && !*wait)
+        rc = cut_overwritten(w, avail, final, &done, wait, err);
     if (rc != ERR_OK || done || *wait)
         return rc;
     const uint8_t *data = w->batch->data + w->start;

@@ -10,6 +10,7 @@ struct prev_list {
     struct list_reader *reader;
     struct list_record rec; /* the record at hand; borrowed from the reader */
     bool have, at_end;
+    bool fresh;             /* seek found entry, and none of its data records was asked for */
     bool in_entry;          /* seek found an entry with data and its end has not been handed out */
     struct buf entry_bytes; /* copy of the ENTRY record that seek found: it outlives reading on */
     struct entry entry;
@@ -72,7 +73,11 @@ static enum errc keep_entry(struct prev_list *p, struct err *err)
 enum errc prev_list_seek(struct prev_list *p, const char *path, size_t len, const struct entry **out, struct err *err)
 {
     *out = NULL;
-    p->in_entry = p->holding = false;
+    if (p->fresh && path_compare(p->entry.path, p->entry.path_len, path, len) == 0) {
+        *out = &p->entry; /* asked for again, and nothing of its data has been handed out */
+        return ERR_OK;
+    }
+    p->fresh = p->in_entry = p->holding = false;
     p->left = 0;
     p->offset = 0;
     while (!p->at_end) {
@@ -82,6 +87,7 @@ enum errc prev_list_seek(struct prev_list *p, const char *path, size_t len, cons
                 return ERR_OK;
             if (order == 0) {
                 enum errc rc = keep_entry(p, err);
+                p->fresh = rc == ERR_OK;
                 p->in_entry = rc == ERR_OK && entry_has_data(p->entry.type);
                 *out = &p->entry;
                 p->have = false; /* taken: the next seek reads on */
@@ -98,6 +104,7 @@ enum errc prev_list_seek(struct prev_list *p, const char *path, size_t len, cons
 enum errc prev_list_record(struct prev_list *p, const struct list_record **rec_out, struct err *err)
 {
     *rec_out = NULL;
+    p->fresh = false;
     if (!p->in_entry)
         return ERR_OK;
     enum errc rc = advance(p, err);
