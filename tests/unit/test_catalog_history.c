@@ -684,34 +684,34 @@ static void runs_show_their_newest_state(void **state)
 /* CA1: a record that cannot be taken in leaves no part of itself, and the batch around it as it was. */
 static void a_record_that_fails_leaves_nothing(void **state)
 {
+    enum { TOO_MANY_PACKS = LOG_RECORD_MAX_BYTES / 32 + 1 };
     struct world w;
-    struct digest d = digest_of(1);
-    uint8_t *plan = calloc(1, LOG_RECORD_MAX_BYTES + 1);
-    char text[] = "x", runs[64] = "";
-    struct log_body body = {.head.kind = LOG_RUN, .head.number = 1};
+    struct digest d = digest_of(1), pack = digest_of(1);
+    struct digest *packs = calloc(TOO_MANY_PACKS, sizeof *packs);
+    char text[] = "x", sets[64] = "";
+    struct log_body body = {.head.kind = LOG_SNAPSHOT, .head.number = 1};
     uint64_t n;
+    uint32_t id;
+    bool found;
 
     (void)state;
-    assert_non_null(plan);
+    assert_non_null(packs);
     world_begin(&w);
-    body.run = (struct run_record){.id = {{0xab, 1}}, .verb = text, .state = text, .user = text, .host = text,
-                                   .detail = text, .plan = plan, .plan_len = LOG_RECORD_MAX_BYTES + 1};
-    FAILS(ERR_LIMIT, catalog_apply(w.c, &body, &d, err));
+    body.snapshot = (struct snapshot){.id = id_of(1), .kind = SNAPSHOT_BACKUP, .set = text, .host = text, .user = text,
+                                      .packs = packs, .pack_count = TOO_MANY_PACKS};
+    FAILS(ERR_LIMIT, catalog_apply(w.c, &body, &d, err)); /* its row is in by then */
     OK(catalog_begin(w.c, err));
     add_pack(w.c, 1, 0);
     FAILS(ERR_LIMIT, catalog_apply(w.c, &body, &d, err));
-    add_run(&w, 2, "backup", "done");
+    add_snapshot(&w, &(struct brief){.id = 2, .set = "good"});
     OK(catalog_commit(w.c, err));
     OK(catalog_head(w.c, &n, &d, err));
     assert_int_equal(n, 1);
-    OK(catalog_run_records(w.c, NULL, NULL, join_runs, runs, err));
-    assert_string_equal(runs, "2:backup:done:1;");
-    struct digest pack = digest_of(1);
-    uint32_t id;
-    bool found;
+    OK(catalog_sets(w.c, join_sets, sets, err));
+    assert_string_equal(sets, "good;");
     OK(catalog_pack_find(w.c, &pack, &found, &id, err));
     assert_true(found);
-    free(plan);
+    free(packs);
     world_end(&w);
 }
 

@@ -1,6 +1,7 @@
 /* CA1: a kill at any moment leaves the old or the new state; two processes that write do each other no harm. */
 #include "test_catalog.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/wait.h>
@@ -214,6 +215,43 @@ static void several_writers_lose_nothing(void **state)
     place_end(&p);
 }
 
+static bool others_may_write(const struct place_for_test *p)
+{
+    struct flock f = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1};
+    char path[256];
+    int fd, r;
+
+    snprintf(path, sizeof path, "%s", p->file);
+    strcpy(strrchr(path, '/'), "/catalog.lock");
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    r = fcntl(fd, F_OFD_SETLK, &f);
+    close(fd);
+    return r == 0;
+}
+
+/* SQLite before 3.51.3 may lose a commit when another process checkpoints at that moment: there is one writer at a time. */
+static void a_writer_keeps_others_out_until_it_has_committed(void **state)
+{
+    struct place_for_test p;
+
+    (void)state;
+    place_begin(&p);
+    struct catalog *c = open_catalog(&p);
+    assert_true(others_may_write(&p));
+    OK(catalog_begin(c, err));
+    assert_false(others_may_write(&p));
+    add_pack(c, 1, 0); /* inside the batch: does not let go */
+    assert_false(others_may_write(&p));
+    OK(catalog_commit(c, err));
+    assert_true(others_may_write(&p));
+    OK(catalog_begin(c, err));
+    catalog_rollback(c);
+    assert_true(others_may_write(&p));
+    catalog_close(c);
+    place_end(&p);
+}
+
 /* Both have the same log to take in: one takes a record, for the other it is there already. */
 static int follow_log(const struct place_for_test *p, unsigned arg)
 {
@@ -266,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_kill_leaves_the_old_or_the_new_state),
         cmocka_unit_test(a_kill_inside_a_large_batch_leaves_nothing_of_it),
         cmocka_unit_test(several_writers_lose_nothing),
+        cmocka_unit_test(a_writer_keeps_others_out_until_it_has_committed),
         cmocka_unit_test(two_may_follow_the_log_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
