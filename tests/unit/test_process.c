@@ -363,6 +363,7 @@ static pid_t start_holder(const char *path, enum hold how)
     assert_int_equal(pipe(ready), 0);
     pid_t pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* should the test itself die */
         int fd = open(path, how == HOLD_READ || how == HOLD_MAP_READ ? O_RDONLY : O_RDWR);
         int prot = how == HOLD_MAP_READ ? PROT_READ : PROT_READ | PROT_WRITE;
         if (how >= HOLD_MAP_SHARED && how != HOLD_NOTHING &&
