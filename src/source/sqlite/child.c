@@ -158,7 +158,7 @@ static int run_op(const char *op, const struct child_job *job, struct done_repor
     } ops[] = {{"capture", child_capture}, {"observe", child_observe}, {"look", child_look}, {"apply", child_apply}};
 
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
-        if (strcmp(ops[i].name, op) == 0) {
+        if (strcmp(ops[i].name, op) == 0 && (job->name[0] || ops[i].run == child_observe)) {
             ops[i].run(job, report);
             return 0;
         }
@@ -199,5 +199,8 @@ int sqlite_child_main(int argc, char **argv)
     } else if (run_op(argv[2], &job, &report) != 0) {
         return 2;
     }
-    return frame_send(CHILD_OUT_FD, FRAME_DONE, &report, sizeof report) ? 0 : 1;
+    int status = frame_send(CHILD_OUT_FD, FRAME_DONE, &report, sizeof report) ? 0 : 1;
+    if (job.become)
+        _exit(status); /* a leak checker at exit could not look into a process that has given up its rights */
+    return status;
 }

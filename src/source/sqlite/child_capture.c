@@ -168,7 +168,9 @@ static void checkpoint(const struct child_job *job)
     char note[200];
 
     child_db_open(&c, job, true, false, &ignored);
-    if (ignored.outcome == OUTCOME_OK)
+    if (ignored.outcome == OUTCOME_OK) /* SQLite learns that there is a WAL by reading */
+        rc = sqlite3_exec(c.db, "PRAGMA schema_version", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
         rc = sqlite3_wal_checkpoint_v2(c.db, NULL, mode, NULL, NULL);
     if (rc != SQLITE_OK) {
         snprintf(note, sizeof note, "the checkpoint was not made: %.150s",
