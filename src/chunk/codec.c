@@ -11,11 +11,18 @@
 enum {
     WINDOW_LOG_WHOLE = 18, /* CHUNK_MAX_BYTES */
     WINDOW_LOG_DELTA = 19, /* prefix and chunk: both must be in reach */
+    DIGIT_SAMPLES = 256,
+};
+
+/* 0 leaves the choice to zstd. */
+struct tuning {
+    int level, window_log, strategy, hash_log, min_match;
 };
 
 struct codec {
     ZSTD_CCtx *whole, *delta; /* apart: changing the level of one context would set up its tables anew each time */
     ZSTD_DCtx *decode;
+    int min_match, min_match_digits; /* of whole */
 };
 
 static enum errc codec_fail(struct err *err, enum errc code, const char *what, size_t result)
@@ -25,14 +32,15 @@ static enum errc codec_fail(struct err *err, enum errc code, const char *what, s
     return err_fail(err, code, "%s: %s", what, ZSTD_getErrorName(result));
 }
 
-static enum errc make_encoder(int level, int window_log, ZSTD_CCtx **out, struct err *err)
+static enum errc make_encoder(const struct tuning *t, ZSTD_CCtx **out, struct err *err)
 {
     const struct {
         ZSTD_cParameter name;
         int value;
     } settings[] = {
-        {ZSTD_c_compressionLevel, level}, {ZSTD_c_windowLog, window_log}, {ZSTD_c_contentSizeFlag, 0},
-        {ZSTD_c_checksumFlag, 0},         {ZSTD_c_dictIDFlag, 0},
+        {ZSTD_c_compressionLevel, t->level}, {ZSTD_c_windowLog, t->window_log}, {ZSTD_c_strategy, t->strategy},
+        {ZSTD_c_hashLog, t->hash_log},       {ZSTD_c_minMatch, t->min_match},   {ZSTD_c_contentSizeFlag, 0},
+        {ZSTD_c_checksumFlag, 0},            {ZSTD_c_dictIDFlag, 0},
     };
 
     *out = ZSTD_createCCtx();
@@ -46,6 +54,38 @@ static enum errc make_encoder(int level, int window_log, ZSTD_CCtx **out, struct
     return ERR_OK;
 }
 
+/* The shipped levels, 2 and 3, have parameters measured on chunks (docs/adr/0002); the others are zstd's own. */
+static struct tuning tuning_whole(int level)
+{
+    if (level == 2)
+        return (struct tuning){level, WINDOW_LOG_WHOLE, ZSTD_fast, 15, 5};
+    return (struct tuning){level, WINDOW_LOG_WHOLE, 0, 0, 0};
+}
+
+static struct tuning tuning_delta(int level)
+{
+    if (level == 3)
+        return (struct tuning){level, WINDOW_LOG_DELTA, ZSTD_dfast, 17, 5};
+    return (struct tuning){level, WINDOW_LOG_DELTA, 0, 0, 0};
+}
+
+static enum errc make_contexts(struct codec *c, int level, int delta_level, struct err *err)
+{
+    struct tuning whole = tuning_whole(level), delta = tuning_delta(delta_level);
+    enum errc rc = make_encoder(&whole, &c->whole, err);
+
+    if (rc == ERR_OK)
+        rc = make_encoder(&delta, &c->delta, err);
+    if (rc != ERR_OK)
+        return rc;
+    c->min_match = whole.min_match;
+    c->min_match_digits = level >= 1 && level <= 4 ? 6 : whole.min_match;
+    c->decode = ZSTD_createDCtx();
+    if (!c->decode || ZSTD_isError(ZSTD_DCtx_setParameter(c->decode, ZSTD_d_windowLogMax, WINDOW_LOG_DELTA)))
+        return err_fail(err, ERR_NO_MEMORY, "out of memory for a decompressor");
+    return ERR_OK;
+}
+
 enum errc codec_new(int level, int delta_level, struct codec **out, struct err *err)
 {
     struct codec *c = NULL;
@@ -54,16 +94,8 @@ enum errc codec_new(int level, int delta_level, struct codec **out, struct err *
         delta_level > ZSTD_maxCLevel())
         return err_fail(err, ERR_LIMIT, "no such compression level: %d, %d", level, delta_level);
     enum errc rc = mem_alloc(&c, sizeof *c, err);
-    if (rc != ERR_OK)
-        return rc;
-    rc = make_encoder(level, WINDOW_LOG_WHOLE, &c->whole, err);
     if (rc == ERR_OK)
-        rc = make_encoder(delta_level, WINDOW_LOG_DELTA, &c->delta, err);
-    if (rc == ERR_OK) {
-        c->decode = ZSTD_createDCtx();
-        if (!c->decode || ZSTD_isError(ZSTD_DCtx_setParameter(c->decode, ZSTD_d_windowLogMax, WINDOW_LOG_DELTA)))
-            rc = err_fail(err, ERR_NO_MEMORY, "out of memory for a decompressor");
-    }
+        rc = make_contexts(c, level, delta_level, err);
     if (rc != ERR_OK) {
         codec_free(c);
         return rc;
@@ -82,19 +114,34 @@ void codec_free(struct codec *c)
     free(c);
 }
 
+/* Numbers written as text: a digit takes 3.3 bits alone, so that a match of five saves nothing. */
+static bool mostly_digits(const uint8_t *data, size_t len)
+{
+    size_t step = len / DIGIT_SAMPLES, digits = 0;
+
+    if (step == 0)
+        return false;
+    for (size_t i = 0; i < DIGIT_SAMPLES; i++)
+        digits += (unsigned)data[i * step] - '0' < 10;
+    return digits * 8 > DIGIT_SAMPLES * 3;
+}
+
 enum errc codec_compress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len,
                          void *dst, size_t cap, size_t *len_out, struct err *err)
 {
     ZSTD_CCtx *encoder = prefix ? c->delta : c->whole;
+    size_t r;
 
     *len_out = 0;
     if (len > CHUNK_MAX_BYTES || prefix_len > CHUNK_MAX_BYTES)
         return err_fail(err, ERR_LIMIT, "a chunk of %zu bytes is too long to compress", len);
-    if (prefix) {
-        size_t r = ZSTD_CCtx_refPrefix(encoder, prefix, prefix_len);
-        if (ZSTD_isError(r))
-            return codec_fail(err, ERR_INTERNAL, "cannot set up a delta", r);
-    }
+    if (prefix)
+        r = ZSTD_CCtx_refPrefix(encoder, prefix, prefix_len);
+    else
+        r = ZSTD_CCtx_setParameter(encoder, ZSTD_c_minMatch,
+                                   mostly_digits(src, len) ? c->min_match_digits : c->min_match);
+    if (ZSTD_isError(r))
+        return codec_fail(err, ERR_INTERNAL, "cannot set up the compressor", r);
     size_t n = ZSTD_compress2(encoder, dst, cap, src, len);
     if (!ZSTD_isError(n)) {
         *len_out = n;

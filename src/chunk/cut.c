@@ -77,22 +77,56 @@ static size_t scan(const uint64_t table[256], uint64_t mask, const uint8_t *data
     return 0;
 }
 
+/* The sum at the place behind data[0..min): the first at which a chunk may end. */
+static uint64_t sum_at_min(const struct gear *g, const uint8_t *data)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = g->params.min - GEAR_WINDOW; i < g->params.min; i++)
+        sum = (sum << 1) + g->table[data[i]];
+    return sum;
+}
+
 size_t cut_next(const struct gear *g, const uint8_t *data, size_t len, bool final)
 {
     const struct cut_params *p = &g->params;
     size_t end = len < p->max ? len : p->max;
     size_t normal = end < p->avg ? end : p->avg;
-    uint64_t sum = 0;
 
     if (len < p->min)
         return final ? len : 0;
-    for (size_t i = p->min - GEAR_WINDOW; i < p->min; i++)
-        sum = (sum << 1) + g->table[data[i]];
-
+    uint64_t sum = sum_at_min(g, data);
     size_t cut = scan(g->table, g->mask_small, data, p->min, normal, &sum);
     if (cut == 0)
         cut = scan(g->table, g->mask_large, data, normal, end, &sum);
     if (cut > 0)
         return cut;
     return final || len >= p->max ? end : 0;
+}
+
+static size_t distance(size_t a, size_t b) { return a < b ? b - a : a - b; }
+
+size_t cut_candidates(const struct gear *g, const uint8_t *data, size_t len, size_t near, size_t *out, size_t cap)
+{
+    size_t end = len < g->params.max ? len : g->params.max, count = 0;
+
+    if (end < g->params.min || cap == 0)
+        return 0;
+    uint64_t sum = sum_at_min(g, data);
+    for (size_t i = g->params.min; i < end; i++) {
+        sum = (sum << 1) + g->table[data[i]];
+        if ((sum & g->mask_large) != 0)
+            continue;
+        size_t far = distance(i + 1, near), at = count;
+        if (count == cap && distance(out[cap - 1], near) <= far)
+            continue;
+        if (count == cap)
+            at--;
+        else
+            count++;
+        for (; at > 0 && distance(out[at - 1], near) > far; at--)
+            out[at] = out[at - 1];
+        out[at] = i + 1;
+    }
+    return count;
 }

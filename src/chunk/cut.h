@@ -38,4 +38,10 @@ MUST_USE enum errc gear_init(struct gear *g, const struct cut_params *params, co
  * final: the stream ends at len. Pure; any thread. */
 size_t cut_next(const struct gear *g, const uint8_t *data, size_t len, bool final);
 
+/* Lengths at which the first chunk of data[0..len) could end, the nearest to near first; at most cap of them, all in
+ * min..max. Every cut of cut_next is one, but those made at max and at the end. With them a writer finds the next known
+ * chunk again behind a change that moved it: a candidate is the right one when the bytes behind it have that chunk's
+ * fingerprint (docs/adr/0002). Pure; any thread. Returns the count. */
+size_t cut_candidates(const struct gear *g, const uint8_t *data, size_t len, size_t near, size_t *out, size_t cap);
+
 #endif

@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err;
 
     if (!codec)
-        REQUIRE(codec_new(1, 3, &codec, &err) == ERR_OK);
+        REQUIRE(codec_new(2, 3, &codec, &err) == ERR_OK);
     if (size < 6)
         return 0;
     size_t number = data[1] | (size_t)data[2] << 8 | (size_t)data[3] << 16;

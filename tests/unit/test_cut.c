@@ -190,6 +190,33 @@ static void more_data_is_asked_for_only_when_needed(void **state)
     assert_true(cut_next(&f->gear, f->data, CUT_FILES.max, false) > 0);
 }
 
+/* A cut that cut_next makes is a candidate; all are in bounds, nearest first, and the same however many are wanted. */
+static void candidates_hold_every_cut(void **state)
+{
+    const struct fixture *f = *state;
+    size_t all[64], few[3], offset = 0;
+
+    while (offset + CUT_FILES.max < STREAM_BYTES) {
+        size_t n = cut_next(&f->gear, f->data + offset, STREAM_BYTES - offset, true);
+        size_t near = n - 5000, count = cut_candidates(&f->gear, f->data + offset, CUT_FILES.max, near, all, 64);
+        bool found = n == CUT_FILES.max;
+
+        assert_in_range(count, 3, 63);
+        for (size_t i = 0; i < count; i++) {
+            found = found || all[i] == n;
+            assert_in_range(all[i], CUT_FILES.min, CUT_FILES.max);
+            if (i > 0)
+                assert_true(labs((long)all[i] - (long)near) >= labs((long)all[i - 1] - (long)near));
+        }
+        assert_true(found);
+        assert_int_equal(cut_candidates(&f->gear, f->data + offset, CUT_FILES.max, near, few, 3), 3);
+        assert_memory_equal(few, all, sizeof few);
+        offset += n;
+    }
+    assert_int_equal(cut_candidates(&f->gear, f->data, CUT_FILES.min - 1, 100, all, 64), 0);
+    assert_int_equal(cut_candidates(&f->gear, f->data, CUT_FILES.max, 100, all, 0), 0);
+}
+
 static void unusable_sizes_are_refused(void **state)
 {
     static const struct cut_params bad[] = {
@@ -215,6 +242,7 @@ int main(void)
         cmocka_unit_test(an_insertion_moves_few_cuts),
         cmocka_unit_test(another_key_cuts_elsewhere),
         cmocka_unit_test(more_data_is_asked_for_only_when_needed),
+        cmocka_unit_test(candidates_hold_every_cut),
         cmocka_unit_test(unusable_sizes_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
