@@ -16,18 +16,18 @@
 static struct {
     int (*ask)(enum io_op op, const char *what, void *arg);
     void *arg;
-} hook;
+} test_hook;
 
-void io_set_hook(int (*ask)(enum io_op op, const char *what, void *arg), void *arg)
+void io_set_hook(int (*hook)(enum io_op op, const char *what, void *arg), void *arg)
 {
-    hook.ask = ask;
-    hook.arg = arg;
+    test_hook.ask = hook;
+    test_hook.arg = arg;
 }
 
 /* True when the hook wants the operation to fail; errno is set as the system call would have. */
 static bool refused(enum io_op op, const char *what)
 {
-    int e = hook.ask ? hook.ask(op, what, hook.arg) : 0;
+    int e = test_hook.ask ? test_hook.ask(op, what, test_hook.arg) : 0;
     if (e == 0)
         return false;
     errno = e;

@@ -68,20 +68,48 @@ static void scan_descriptors(int process, const struct wanted *w, struct finding
         closedir(dir);
 }
 
+struct mapping {
+    unsigned long long start, end, major, minor, ino;
+    char perms[4]; /* "rw-s": not terminated */
+};
+
+/* A number at *p and the byte behind it, which must be delimiter. */
+static bool take_number(const char **p, int base, char delimiter, unsigned long long *out)
+{
+    char *behind;
+    *out = strtoull(*p, &behind, base);
+    if (behind == *p || *behind != delimiter)
+        return false;
+    *p = behind + 1;
+    return true;
+}
+
+/* "7f00-7f10 rw-s 00000000 08:01 1234   /path" */
+static bool parse_mapping(const char *p, struct mapping *m)
+{
+    unsigned long long offset;
+    if (!take_number(&p, 16, '-', &m->start) || !take_number(&p, 16, ' ', &m->end) ||
+        strcspn(p, " ") != sizeof m->perms)
+        return false;
+    memcpy(m->perms, p, sizeof m->perms);
+    p += sizeof m->perms;
+    return take_number(&p, 16, ' ', &offset) && take_number(&p, 16, ':', &m->major) &&
+           take_number(&p, 16, ' ', &m->minor) && take_number(&p, 10, ' ', &m->ino);
+}
+
 /* On some file systems (btrfs) maps shows another device than stat does: there the inode only picks out the lines that
  * are worth a look at map_files, which only root has. */
 static void match_mapping(int process, const char *line, const struct wanted *w, struct finding *f)
 {
-    unsigned long long start, end, ino;
-    unsigned major, minor;
-    char perms[5], link[64];
-    if (sscanf(line, "%llx-%llx %4s %*x %x:%x %llu", &start, &end, perms, &major, &minor, &ino) != 6 || ino != w->ino)
+    struct mapping m;
+    char link[64];
+    if (!parse_mapping(line, &m) || m.ino != w->ino)
         return;
-    snprintf(link, sizeof link, "map_files/%llx-%llx", start, end);
-    if (makedev(major, minor) != w->dev && !is_wanted(process, link, w))
+    snprintf(link, sizeof link, "map_files/%llx-%llx", m.start, m.end);
+    if (makedev((unsigned)m.major, (unsigned)m.minor) != w->dev && !is_wanted(process, link, w))
         return;
     f->held = true;
-    if (perms[1] == 'w' && perms[3] == 's')
+    if (m.perms[1] == 'w' && m.perms[3] == 's')
         f->writable = true;
 }
 
