@@ -9,6 +9,7 @@ import time
 from tools import Failed, tree_bytes
 
 MINUTE = 60.0
+REST_SECONDS = 2
 
 
 class Values:
@@ -58,6 +59,12 @@ class Bench:
     def copy(self, source, target):
         shutil.rmtree(target, ignore_errors=True)
         subprocess.run(["cp", "-r", source, target], check=True)
+
+    @staticmethod
+    def rest():
+        """Files written in the last second look as if they might still change: let them age, for every program."""
+        subprocess.run(["sync"], check=True)
+        time.sleep(REST_SECONDS)
 
     def turns(self, number):
         """The programs, another one first in each round."""
@@ -126,12 +133,14 @@ def main_group(bench, prefix="", scale=None):
     values.note(prefix + "data bytes", "all", tree_bytes(pristine))
     for number in bench.rounds():
         bench.copy(pristine, data)
+        bench.rest()
         for tool in bench.turns(number):
             bench.say(f"round {number + 1}: {tool.name}: first backup, nothing changed")
             tool.fresh()
             bench.one_backup(prefix + "first", tool, data)
             bench.one_backup(prefix + "unchanged", tool, data)
         bench.generate("day", data, "--day", "1", scale=scale)
+        bench.rest()
         for tool in bench.turns(number):
             bench.say(f"round {number + 1}: {tool.name}: day 1, restore, verify, list")
             bench.one_backup(prefix + "day 1", tool, data)
@@ -152,6 +161,7 @@ def churn_group(bench, days):
     data, kept, values = bench.path("churn"), bench.path("churn-30"), bench.values
     scale = bench.scale * 0.2
     bench.generate("make", data, "--only", "db", scale=scale)
+    bench.rest()
     start = {}
     for tool in bench.tools:
         tool.fresh()
@@ -159,6 +169,7 @@ def churn_group(bench, days):
         start[tool.name] = tool.repo_bytes()
     for day in range(1, days + 1):
         bench.generate("day", data, "--only", "db", "--day", str(day), scale=scale)
+        bench.rest()
         for tool in bench.turns(day):
             values.note_run("a day", tool.name, tool.backup(data))
         if day in (30, days):
@@ -187,6 +198,7 @@ def files_group(bench, prefix="", scale=None):
     bench.say("making 100,000 small files")
     bench.generate("small", data, scale=scale)
     values.note(prefix + "files data bytes", "all", tree_bytes(data))
+    bench.rest()
     for number in bench.rounds():
         for tool in bench.turns(number):
             bench.say(f"round {number + 1}: {tool.name}: small files")
