@@ -327,6 +327,87 @@ static void test_a_directory_swapped_for_a_link_is_not_followed(void **state)
     tree_free(&t);
 }
 
+static void assert_no_canary(const struct fake_sink *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        for (size_t k = 0; k < f->entries[i].piece_count; k++) {
+            const struct fake_piece *p = &f->entries[i].pieces[k];
+            assert_null(p->data ? memmem(p->data, p->len, "CANARY", 6) : NULL);
+        }
+        assert_null(strstr(f->entries[i].e.path, "canary"));
+    }
+}
+
+enum { LEVELS = 100, CUT_LEVEL = 20 };
+
+/* "d/d/d/…" with a file "z" on each level, so that the walk has to come back to each. */
+static void make_levels(const struct tree *t)
+{
+    char path[4 * LEVELS] = "";
+    for (int i = 0; i < LEVELS; i++) {
+        strcat(path, i ? "/d" : "d");
+        tree_mkdir(t, path);
+        char file[4 * LEVELS + 8];
+        snprintf(file, sizeof file, "%s/z", path);
+        tree_text(t, file, "inside");
+    }
+    strcat(path, "/m");
+    tree_text(t, path, "the deepest");
+    tree_mkdir(t, "../outside");
+    tree_text(t, "../outside/z", "CANARY");
+}
+
+static void level_path(const struct tree *t, int level, char *out, size_t cap)
+{
+    snprintf(out, cap, "%s", t->root);
+    for (int i = 0; i < level; i++)
+        strcat(out, "/d");
+}
+
+/* By then the descriptor of that level is closed. */
+static void move_level_out(const struct tree *t)
+{
+    char from[1024], to[1100];
+    level_path(t, CUT_LEVEL, from, sizeof from);
+    snprintf(to, sizeof to, "%s/outside/taken", t->dir);
+    assert_int_equal(rename(from, to), 0);
+}
+
+static void move_level_and_rename_its_parent(const struct tree *t)
+{
+    char from[1024], to[1100];
+    move_level_out(t);
+    level_path(t, CUT_LEVEL - 1, from, sizeof from);
+    snprintf(to, sizeof to, "%s-renamed", from);
+    assert_int_equal(rename(from, to), 0);
+}
+
+static void test_a_directory_moved_away_does_not_lead_outside(void **state)
+{
+    (void)state;
+    struct tree t;
+    tree_new(&t);
+    make_levels(&t);
+    struct capture_result r;
+    struct fake_sink *f = run_hooked(&t, (struct hook){.op = IO_OPEN, .what = "m", .act = move_level_out}, &r);
+    assert_int_equal(f->failed_count, 0); /* its parent is found again by its names */
+    assert_int_equal(f->count, 1 + 2 * LEVELS + 1);
+    assert_no_canary(f);
+    fake_free(f);
+    tree_free(&t);
+
+    tree_new(&t);
+    make_levels(&t);
+    f = run_hooked(&t, (struct hook){.op = IO_OPEN, .what = "m", .act = move_level_and_rename_its_parent}, &r);
+    assert_int_equal(f->failed_count, 1); /* that one is lost, those above it are not */
+    assert_non_null(strstr(f->failed[0], "moved"));
+    assert_int_equal(f->count, 1 + 2 * LEVELS + 1 - 1);
+    assert_int_equal(r.worst, STATE_ERROR);
+    assert_no_canary(f);
+    fake_free(f);
+    tree_free(&t);
+}
+
 /* Swaps "d" and a link to outside, and "f" and a link to the canary, as fast as it can. */
 struct swapper {
     const struct tree *t;
@@ -348,17 +429,6 @@ static void *swap_loop(void *arg)
         s->rounds++;
     }
     return NULL;
-}
-
-static void assert_no_canary(const struct fake_sink *f)
-{
-    for (size_t i = 0; i < f->count; i++) {
-        for (size_t k = 0; k < f->entries[i].piece_count; k++) {
-            const struct fake_piece *p = &f->entries[i].pieces[k];
-            assert_null(p->data ? memmem(p->data, p->len, "CANARY", 6) : NULL);
-        }
-        assert_null(strstr(f->entries[i].e.path, "canary"));
-    }
 }
 
 static void test_a_loop_of_swaps_never_leads_outside(void **state)
@@ -480,6 +550,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_read_error_costs_that_file_only),
     cmocka_unit_test(test_what_stands_there_now_is_taken),
     cmocka_unit_test(test_a_directory_swapped_for_a_link_is_not_followed),
+    cmocka_unit_test(test_a_directory_moved_away_does_not_lead_outside),
     cmocka_unit_test(test_a_loop_of_swaps_never_leads_outside),
     cmocka_unit_test(test_exact_is_never_a_mix_of_two_writes),
 };

@@ -261,6 +261,48 @@ static void test_a_database_with_two_names(void **state)
     tree_free(&t);
 }
 
+static void test_a_database_too_deep_for_sqlite_is_raw(void **state)
+{
+    (void)state;
+    struct tree t;
+    tree_new(&t);
+    sqlite3_close(live_database(&t, "db"));
+    int from = open(tree_path(&t, "db"), O_RDONLY | O_CLOEXEC);
+    static char data[65536];
+    ssize_t len = read(from, data, sizeof data);
+    close(from);
+    assert_true(len > 0);
+    int fd = open(t.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char name[201];
+    memset(name, 'd', 200);
+    name[200] = '\0';
+    for (int i = 0; i < 21; i++) {
+        assert_int_equal(mkdirat(fd, name, 0755), 0);
+        int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(next >= 0);
+        close(fd);
+        fd = next;
+    }
+    int to = openat(fd, "deep.db", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_int_equal(write(to, data, (size_t)len), len);
+    close(to);
+    to = openat(fd, "deep.db-wal", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_int_equal(write(to, "log", 3), 3);
+    close(to);
+    close(fd);
+    struct capture_options opt = {.diag = NULL};
+    struct capture_result r;
+    struct fake_sink *f = run_with(&t, NULL, &opt, &r);
+    const struct fake_entry *wal = &f->entries[f->count - 1], *db = &f->entries[f->count - 2];
+    assert_true(db->e.path_len > 4096);
+    assert_int_equal(db->end.state, STATE_RAW);
+    assert_true(fake_has(f, db->e.path, data, (size_t)len));
+    assert_int_equal(wal->e.flags, ENTRY_FLAG_SIDECAR);
+    assert_false(r.good);
+    fake_free(f);
+    tree_free(&t);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_live_database_is_one_image_without_sidecars),
     cmocka_unit_test(test_an_unchanged_database_is_reused_and_a_changed_one_is_not),
@@ -269,6 +311,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_coupled_files_are_one_moment_or_fuzzy),
     cmocka_unit_test(test_a_database_replaced_by_another_file_is_a_file),
     cmocka_unit_test(test_a_database_with_two_names),
+    cmocka_unit_test(test_a_database_too_deep_for_sqlite_is_raw),
 };
 
 FILES_TEST_MAIN(tests)
