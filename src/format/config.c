@@ -62,7 +62,7 @@ enum errc repo_config_get(const void *data, size_t len, struct repo_config *c, s
     enum errc rc = schema_get(r, &CONFIG_SCHEMA, c, err);
     if (rc == ERR_OK &&
         (c->naming != NAMING_HMAC_SHA256 || c->cipher != CIPHER_AES_256_GCM || c->cutter != CUTTER_GEAR))
-        rc = err_fail(err, ERR_FORMAT_NEWER, "the repository uses naming %u, cipher %u, cutter %u", c->naming, c->cipher,
-                      c->cutter);
+        rc = err_fail(err, ERR_FORMAT_NEWER, "the repository uses naming %u, cipher %u, cutter %u", c->naming,
+                      c->cipher, c->cutter);
     return rc;
 }

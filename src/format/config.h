@@ -35,16 +35,21 @@ void key_bundle_wipe(struct key_bundle *k);
 MUST_USE enum errc key_bundle_put(struct buf *b, const struct key_bundle *k, struct err *err);
 MUST_USE enum errc key_bundle_get(const void *data, size_t len, struct key_bundle *k, struct err *err);
 
-enum slot_kind { SLOT_KEY_FILE = 1, SLOT_PASSPHRASE = 2, SLOT_RECOVERY = 3, SLOT_CLEAR = 4 /* --encryption none: anyone opens it */ };
+enum slot_kind {
+    SLOT_KEY_FILE = 1,
+    SLOT_PASSPHRASE = 2,
+    SLOT_RECOVERY = 3,
+    SLOT_CLEAR = 4 /* --encryption none: anyone opens it */
+};
 struct key_slot {
     enum slot_kind kind;
     char label[256];
     struct timestamp created;
-    uint8_t kdf;               /* enum kdf_id */
+    uint8_t kdf; /* enum kdf_id */
     struct scrypt_params scrypt;
     uint8_t salt[32];
     struct repo_id repo;
-    uint8_t *wrapped;          /* blob_wrap of the encoded bundle; owned, key_slot_release frees */
+    uint8_t *wrapped; /* blob_wrap of the encoded bundle; owned, key_slot_release frees */
     size_t wrapped_len;
 };
 void key_slot_release(struct key_slot *s);
@@ -52,21 +57,25 @@ MUST_USE enum errc key_slot_put(struct buf *b, const struct key_slot *s, struct 
 /* Refuses KDF parameters above the maxima before anyone runs the KDF. */
 MUST_USE enum errc key_slot_get(const void *data, size_t len, struct key_slot *s, struct err *err);
 
-/* Make a slot from a secret: SLOT_KEY_FILE and SLOT_RECOVERY take 32 bytes, SLOT_PASSPHRASE any 1..1024, SLOT_CLEAR none. */
+/* Make a slot from a secret: SLOT_KEY_FILE and SLOT_RECOVERY take 32 bytes, SLOT_PASSPHRASE any 1..1024, SLOT_CLEAR
+ * none. */
 MUST_USE enum errc key_slot_seal(struct key_slot *s, enum slot_kind kind, const char *label, const struct repo_id *repo,
-                                 const void *secret, size_t secret_len, const struct key_bundle *bundle, struct err *err);
-/* ERR_WRONG_KEY when the secret does not open it. */
-MUST_USE enum errc key_slot_open(const struct key_slot *s, const void *secret, size_t secret_len, struct key_bundle *out,
+                                 const void *secret, size_t secret_len, const struct key_bundle *bundle,
                                  struct err *err);
+/* ERR_WRONG_KEY when the secret does not open it. */
+MUST_USE enum errc key_slot_open(const struct key_slot *s, const void *secret, size_t secret_len,
+                                 struct key_bundle *out, struct err *err);
 
 /* The key file: one line "snap-key-1 <64 hex digits> <8 hex digits of SHA-256 of the key>\n". */
 enum { KEY_FILE_TEXT_BYTES = 96 };
 const char *key_file_format(char dst[KEY_FILE_TEXT_BYTES], const uint8_t key[KEY_BYTES]);
-MUST_USE enum errc key_file_parse(const char *text, size_t len, uint8_t key[KEY_BYTES], struct err *err); /* ERR_BAD_KEY_FILE */
+MUST_USE enum errc key_file_parse(const char *text, size_t len, uint8_t key[KEY_BYTES],
+                                  struct err *err); /* ERR_BAD_KEY_FILE */
 /* The recovery key for paper: groups of base 32 (Crockford's alphabet: no I, L, O, U) with a check; either case and any
  * spaces or dashes are accepted back, and O/I/L are read as 0/1/1. */
 enum { RECOVERY_TEXT_BYTES = 96 };
 const char *recovery_format(char dst[RECOVERY_TEXT_BYTES], const uint8_t key[KEY_BYTES]);
-MUST_USE enum errc recovery_parse(const char *text, size_t len, uint8_t key[KEY_BYTES], struct err *err); /* ERR_WRONG_KEY */
+MUST_USE enum errc recovery_parse(const char *text, size_t len, uint8_t key[KEY_BYTES],
+                                  struct err *err); /* ERR_WRONG_KEY */
 
 #endif

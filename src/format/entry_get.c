@@ -17,10 +17,10 @@ static void get_core(struct reader *r, struct entry *e)
     get_time(r, &e->mtime);
     e->ctime.sec = (int64_t)((uint64_t)e->mtime.sec + (uint64_t)get_zigzag(r));
     int64_t nsec = get_zigzag(r);
-    if (nsec < -999999999 || nsec > 999999999 || nsec + e->mtime.nsec < 0 || nsec + e->mtime.nsec > 999999999)
+    if (nsec < -999999999 || nsec > 999999999)
         r->failed = true;
     else
-        e->ctime.nsec = (uint32_t)(nsec + e->mtime.nsec);
+        e->ctime.nsec = (uint32_t)(nsec + e->mtime.nsec); /* below 0 becomes huge, and entry_fault refuses it */
     e->dev = get_varint(r);
     e->ino = get_varint(r);
     e->nlink = (uint32_t)get_varint_max(r, UINT32_MAX);

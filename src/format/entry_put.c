@@ -11,13 +11,19 @@ static enum errc record_open(struct buf *b, enum list_record_kind kind, size_t *
     return rc;
 }
 
+/* The limits of the parts keep every record within that of the whole: numbers and tags take less than the last term. */
+_Static_assert(2 * PATH_MAX_BYTES + 2 * NAME_MAX_BYTES + XATTR_INLINE_MAX_BYTES + XATTR_STREAMS_MAX_BYTES +
+                       PROBE_MAX_BYTES + 512 <=
+                   LIST_RECORD_MAX_BYTES,
+               "ENTRY");
+_Static_assert(FACTS_MAX_BYTES + TEXT_MAX_BYTES + 512 <= LIST_RECORD_MAX_BYTES, "END");
+_Static_assert(RUN_MAX_REFS *(NAME_BYTES + FINGERPRINT_BYTES + 3) + 512 <= LIST_RECORD_MAX_BYTES, "RUN");
+
 /* Ends the record begun at b->data[start]; after a failure the buffer is as before it. */
 static enum errc record_close(struct buf *b, size_t before, size_t start, enum errc rc, struct err *err)
 {
     if (rc == ERR_OK)
         rc = nest_close(b, start, err);
-    if (rc == ERR_OK && b->len - before > LIST_RECORD_MAX_BYTES)
-        rc = err_fail(err, ERR_LIMIT, "a record of %zu bytes is too long for an entry list", b->len - before);
     if (rc != ERR_OK)
         b->len = before;
     return rc;

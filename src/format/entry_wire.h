@@ -6,8 +6,16 @@
 
 /* Tags of the typed fields. Stored: never renumber. */
 enum entry_field {
-    ENTRY_PATH = 1, ENTRY_CORE = 2, ENTRY_USER = 3, ENTRY_GROUP = 4, ENTRY_LINK = 5, ENTRY_RDEV = 6, ENTRY_XATTRS = 7,
-    ENTRY_XATTR_STREAMS = 8, ENTRY_PROBE = 9, ENTRY_FLAGS = 10,
+    ENTRY_PATH = 1,
+    ENTRY_CORE = 2,
+    ENTRY_USER = 3,
+    ENTRY_GROUP = 4,
+    ENTRY_LINK = 5,
+    ENTRY_RDEV = 6,
+    ENTRY_XATTRS = 7,
+    ENTRY_XATTR_STREAMS = 8,
+    ENTRY_PROBE = 9,
+    ENTRY_FLAGS = 10,
 };
 enum end_field { END_STATE = 1, END_FACTS = 2, END_REASON = 3 };
 

@@ -1,5 +1,6 @@
 /* Facts: typed keys and values observed on a source (docs/format.md, "Facts"). Layer: format.
- * Keys are dotted words: "rows.tasks", "page_size", "quick_check". Encoded: per fact counted key, u8 type, counted value; in order of keys. */
+ * Keys are dotted words: "rows.tasks", "page_size", "quick_check". Encoded: per fact counted key, u8 type, counted
+ * value; in order of keys. */
 #ifndef SNAP_FORMAT_FACT_H
 #define SNAP_FORMAT_FACT_H
 
@@ -12,7 +13,7 @@ struct fact {
     enum fact_type type;
     const char *text; /* FACT_TEXT */
     size_t text_len;
-    int64_t integer;  /* FACT_INT, FACT_BOOL */
+    int64_t integer; /* FACT_INT, FACT_BOOL */
     double real;
 };
 
@@ -31,7 +32,8 @@ MUST_USE enum errc fact_set_bool(struct fact_list *l, const char *key, bool v, s
 const struct fact *fact_find(const struct fact_list *l, const char *key); /* NULL if absent */
 bool fact_equal(const struct fact *a, const struct fact *b);
 MUST_USE enum errc fact_list_put(struct buf *b, const struct fact_list *l, struct err *err); /* sorted by key */
-/* *out is overwritten (release an older one first), and empty after a failure. Facts of unknown types are passed over. */
+/* *out is overwritten (release an older one first), and empty after a failure. Facts of unknown types are passed over.
+ */
 MUST_USE enum errc fact_list_get(const void *data, size_t len, struct fact_list *out, struct err *err);
 MUST_USE enum errc fact_list_copy(struct fact_list *dst, const struct fact_list *src, struct err *err);
 

@@ -29,13 +29,16 @@ MUST_USE enum errc nest_open_field(struct buf *b, uint64_t tag, bool critical, s
 
 /* How a member of a structure is stored. A zero member (0, NULL, all zero bytes) is left out. */
 enum field_kind {
-    FIELD_U8, FIELD_U32, FIELD_U64, FIELD_BOOL, /* varint, at most max */
-    FIELD_ENUM,                                 /* varint; above max needs a newer version */
-    FIELD_TIME,                                 /* struct timestamp: zigzag seconds, varint nanoseconds */
-    FIELD_FIXED,                                /* max bytes */
-    FIELD_TEXT,                                 /* char *, at most max bytes, "" when absent */
+    FIELD_U8,
+    FIELD_U32,
+    FIELD_U64,
+    FIELD_BOOL,  /* varint, at most max */
+    FIELD_ENUM,  /* varint; above max needs a newer version */
+    FIELD_TIME,  /* struct timestamp: zigzag seconds, varint nanoseconds */
+    FIELD_FIXED, /* max bytes */
+    FIELD_TEXT,  /* char *, at most max bytes, "" when absent */
     FIELD_TEXT_OR_NULL,
-    FIELD_CUSTOM,                               /* put writes any number of fields; get reads one */
+    FIELD_CUSTOM, /* put writes any number of fields; get reads one */
 };
 struct field_spec {
     uint8_t tag;
@@ -66,6 +69,7 @@ MUST_USE enum errc put_time(struct buf *b, const struct timestamp *t, struct err
 void get_time(struct reader *r, struct timestamp *t);
 
 /* A new zeroed element at the end of an array with a count; capacities are powers of two and follow from the count. */
-MUST_USE enum errc array_extend(void *array_inout, size_t *count, size_t max, size_t size, void *element_out, struct err *err);
+MUST_USE enum errc array_extend(void *array_inout, size_t *count, size_t max, size_t size, void *element_out,
+                                struct err *err);
 
 #endif

@@ -51,7 +51,8 @@ static const struct field_spec BUNDLE_FIELDS[] = {
     {.tag = 4, .critical = true, .list = true, .kind = FIELD_CUSTOM, .put = data_keys_put, .get = data_key_get},
 };
 #undef AT
-static const struct schema BUNDLE_SCHEMA = {"a key bundle", BUNDLE_FIELDS, sizeof BUNDLE_FIELDS / sizeof *BUNDLE_FIELDS};
+static const struct schema BUNDLE_SCHEMA = {"a key bundle", BUNDLE_FIELDS,
+                                            sizeof BUNDLE_FIELDS / sizeof *BUNDLE_FIELDS};
 
 enum { BUNDLE_MAX_BYTES = (3 + DATA_KEYS_MAX) * (KEY_BYTES + 8) };
 

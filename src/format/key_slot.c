@@ -47,7 +47,8 @@ static enum errc slot_check(const struct key_slot *s, struct err *err)
     if (s->kdf != kdf_of(s->kind))
         return err_fail(err, ERR_DAMAGED, "a key slot's kind and key derivation disagree");
     if (s->kdf == KDF_SCRYPT && !scrypt_allowed(&s->scrypt))
-        return err_fail(err, ERR_DAMAGED, "a key slot asks for scrypt parameters (log2 N %u, r %u, p %u) above the limits",
+        return err_fail(err, ERR_DAMAGED,
+                        "a key slot asks for scrypt parameters (log2 N %u, r %u, p %u) above the limits",
                         s->scrypt.log2_n, s->scrypt.r, s->scrypt.p);
     if (s->wrapped_len < WRAP_OVERHEAD_BYTES || s->wrapped_len > KEY_SLOT_MAX_BYTES)
         return err_fail(err, ERR_DAMAGED, "a key slot holds no keys");

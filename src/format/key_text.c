@@ -99,8 +99,9 @@ enum errc recovery_parse(const char *text, size_t len, uint8_t key[KEY_BYTES], s
             continue;
         if (digit == -1 || count == RECOVERY_DIGITS) {
             explicit_bzero(bytes, sizeof bytes);
-            return err_fail(err, ERR_WRONG_KEY, digit == -1 ? "a character cannot be part of a recovery key"
-                                                            : "the recovery key has too many characters");
+            return err_fail(err, ERR_WRONG_KEY,
+                            digit == -1 ? "a character cannot be part of a recovery key"
+                                        : "the recovery key has too many characters");
         }
         for (unsigned bit = 0; bit < 5; bit++)
             if (digit >> (4 - bit) & 1)

@@ -11,8 +11,8 @@ extern const struct schema VERIFIED_SCHEMA;
 void verified_release(struct verified *v);
 
 /* A structure as the value of one field. */
-MUST_USE enum errc nested_put(struct buf *b, const struct field_spec *s, const struct schema *schema, const void *object,
-                              struct err *err);
+MUST_USE enum errc nested_put(struct buf *b, const struct field_spec *s, const struct schema *schema,
+                              const void *object, struct err *err);
 /* Arrays of equal elements of fixed size in one field. *count elements of size bytes at *array. */
 MUST_USE enum errc packed_put(struct buf *b, const struct field_spec *s, const void *array, size_t count, size_t size,
                               struct err *err);

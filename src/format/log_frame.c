@@ -6,8 +6,17 @@
 
 /* Places in a frame (docs/format.md, "The log"). */
 enum {
-    AT_FORMAT = 8, AT_CIPHER = 10, AT_WRAP = 11, AT_KEY_ID = 12, AT_NUMBER = 16, AT_REPO = 24, AT_WRAPPED_KEY = 40,
-    AT_SIGNATURE = 100, AT_BODY_LEN = 164, FRAME_HEADER_BYTES = 168, SIGNATURE_BYTES = 64,
+    AT_FORMAT = 8,
+    AT_CIPHER = 10,
+    AT_WRAP = 11,
+    AT_KEY_ID = 12,
+    AT_NUMBER = 16,
+    AT_REPO = 24,
+    AT_WRAPPED_KEY = 40,
+    AT_SIGNATURE = 100,
+    AT_BODY_LEN = 164,
+    FRAME_HEADER_BYTES = 168,
+    SIGNATURE_BYTES = 64,
     BODY_AAD_BYTES = 1 + FRAME_HEADER_BYTES,
 };
 static const uint8_t MAGIC[8] = {'S', 'N', 'A', 'P', 'L', 'O', 'G', '1'};

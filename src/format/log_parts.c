@@ -50,7 +50,8 @@ static const struct field_spec VERIFIED_FIELDS[] = {
     {.tag = 4, .kind = FIELD_TEXT_OR_NULL, .offset = AT(detail), .max = TEXT_MAX_BYTES},
 };
 #undef AT
-const struct schema VERIFIED_SCHEMA = {"a verification", VERIFIED_FIELDS, sizeof VERIFIED_FIELDS / sizeof *VERIFIED_FIELDS};
+const struct schema VERIFIED_SCHEMA = {"a verification", VERIFIED_FIELDS,
+                                       sizeof VERIFIED_FIELDS / sizeof *VERIFIED_FIELDS};
 
 void verified_release(struct verified *v)
 {

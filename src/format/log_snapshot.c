@@ -76,7 +76,8 @@ static const struct field_spec ITEM_FIELDS[] = {
     {.tag = 9, .critical = true, .kind = FIELD_CUSTOM, .put = root_put, .get = root_get},
 };
 #undef AT
-static const struct schema ITEM_SCHEMA = {"an item of a snapshot", ITEM_FIELDS, sizeof ITEM_FIELDS / sizeof *ITEM_FIELDS};
+static const struct schema ITEM_SCHEMA = {"an item of a snapshot", ITEM_FIELDS,
+                                          sizeof ITEM_FIELDS / sizeof *ITEM_FIELDS};
 
 static enum errc items_put(struct buf *b, const struct field_spec *s, const void *object, struct err *err)
 {

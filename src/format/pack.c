@@ -44,7 +44,8 @@ enum errc pack_header_get(const uint8_t in[PACK_HEADER_BYTES], struct pack_heade
     if (memcmp(magic.data, PACK_MAGIC, sizeof PACK_MAGIC) != 0 || h->format == 0)
         return err_fail(err, ERR_DAMAGED, "the header is not that of a pack");
     if (h->format > FORMAT_VERSION || h->flags_refuse != 0)
-        return err_fail(err, ERR_FORMAT_NEWER, "the pack has format %u, feature flags %04x", h->format, h->flags_refuse);
+        return err_fail(err, ERR_FORMAT_NEWER, "the pack has format %u, feature flags %04x", h->format,
+                        h->flags_refuse);
     if (h->cipher != CIPHER_AES_256_GCM || h->wrap != WRAP_AES_256_GCM)
         return err_fail(err, ERR_FORMAT_NEWER, "the pack uses cipher %u, key wrap %u", h->cipher, h->wrap);
     return ERR_OK;
@@ -62,7 +63,8 @@ void pack_trailer_put(const struct pack_trailer *t, uint8_t out[PACK_TRAILER_BYT
 /* The smallest descriptor: type, shape, name, two lengths of one byte. */
 enum { DESC_MIN_BYTES = 2 + NAME_BYTES + 2, RECORD_MIN_BYTES = SEAL_TAG_BYTES + 1 };
 
-enum errc pack_trailer_get(const uint8_t in[PACK_TRAILER_BYTES], uint64_t pack_len, struct pack_trailer *t, struct err *err)
+enum errc pack_trailer_get(const uint8_t in[PACK_TRAILER_BYTES], uint64_t pack_len, struct pack_trailer *t,
+                           struct err *err)
 {
     struct reader r = reader_of(in, PACK_TRAILER_BYTES);
     t->table_offset = get_u64(&r);

@@ -6,7 +6,13 @@
 #include "format/fixed.h"
 
 /* The second byte of a descriptor: codec in the low bits, then what follows. */
-enum { DESC_CODEC_MASK = 0x0f, DESC_HAS_TRANSFORM = 0x10, DESC_HAS_DICT = 0x20, DESC_IS_DELTA = 0x40, DESC_RESERVED = 0x80 };
+enum {
+    DESC_CODEC_MASK = 0x0f,
+    DESC_HAS_TRANSFORM = 0x10,
+    DESC_HAS_DICT = 0x20,
+    DESC_IS_DELTA = 0x40,
+    DESC_RESERVED = 0x80
+};
 
 static const char *desc_fault(const struct record_desc *d)
 {

@@ -41,8 +41,8 @@ void ref_get(struct reader *r, struct chunk_ref *ref, bool prints, bool len_stor
 enum errc stream_root_put(struct buf *b, const struct stream_root *root, struct err *err)
 {
     if (root->depth > ROOT_MAX_DEPTH || root->count > ROOT_MAX_REFS || root->bytes > INT64_MAX)
-        return err_fail(err, ERR_LIMIT, "a stream's root of depth %u with %u references is above the limits", root->depth,
-                        root->count);
+        return err_fail(err, ERR_LIMIT, "a stream's root of depth %u with %u references is above the limits",
+                        root->depth, root->count);
     size_t start = b->len;
     bool prints = ref_any_print(root->refs, root->count);
     enum errc rc = put_varint(b, root->depth, err);

@@ -15,7 +15,7 @@ struct chunk_ref {
 /* A stream's root: references to its chunks, or to the chunks of a stream of such references when depth > 0. */
 struct stream_root {
     uint32_t depth;
-    uint64_t bytes;     /* plain bytes of the stream at depth 0 */
+    uint64_t bytes; /* plain bytes of the stream at depth 0 */
     uint32_t count;
     struct chunk_ref refs[ROOT_MAX_REFS];
 };

@@ -55,10 +55,10 @@ static enum errc copy_check(const uint8_t *data, size_t len, size_t max, struct 
     struct reader r = reader_of(data, len);
     struct bytes magic = get_bytes(&r, sizeof MAGIC);
     uint32_t content_len = get_u32(&r);
-    uint32_t zero = get_u32(&r);
+    (void)get_u32(&r);
     struct bytes sum = get_bytes(&r, DIGEST_BYTES);
     struct bytes content = get_bytes(&r, content_len);
-    if (!reader_ok(&r) || zero != 0 || content_len > max || memcmp(magic.data, MAGIC, sizeof MAGIC) != 0)
+    if (!reader_ok(&r) || content_len > max || memcmp(magic.data, MAGIC, sizeof MAGIC) != 0)
         return ERR_OK;
     struct digest digest;
     enum errc rc = sha256(content.data, content.len, &digest, err);

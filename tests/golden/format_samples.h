@@ -51,7 +51,8 @@ static inline void make_triple(struct buf *b)
 
 static inline void make_config(struct buf *b)
 {
-    struct repo_config c = {.format = 1, .id = sample_repo(), .created = {1795230000, 500}, .naming = 1, .cipher = 1, .cutter = 1};
+    struct repo_config c = {
+        .format = 1, .id = sample_repo(), .created = {1795230000, 500}, .naming = 1, .cipher = 1, .cutter = 1};
     OK(repo_config_put(b, &c, NULL));
 }
 
@@ -84,8 +85,20 @@ static inline struct chunk_ref sample_ref(unsigned first, uint32_t len, bool pri
 
 static inline void make_list_file(struct buf *b)
 {
-    struct entry e = {.path = "a/b", .path_len = 3, .type = ENTRY_FILE, .mode = 0644, .uid = 1000, .gid = 100, .user = "ann", .user_len = 3,
-                      .size = 300, .mtime = {1795230000, 5}, .ctime = {1795230001, 4}, .dev = 2049, .ino = 77, .nlink = 1};
+    struct entry e = {.path = "a/b",
+                      .path_len = 3,
+                      .type = ENTRY_FILE,
+                      .mode = 0644,
+                      .uid = 1000,
+                      .gid = 100,
+                      .user = "ann",
+                      .user_len = 3,
+                      .size = 300,
+                      .mtime = {1795230000, 5},
+                      .ctime = {1795230001, 4},
+                      .dev = 2049,
+                      .ino = 77,
+                      .nlink = 1};
     struct chunk_ref ref = sample_ref(0x10, 300, false);
     struct entry_end end = {.size = 300};
     OK(entry_put(b, &e, NULL));
@@ -96,8 +109,10 @@ static inline void make_list_file(struct buf *b)
 /* A database of two chunks and a bit, then a hole (as in a sparse file), fuzzy. */
 static inline void make_list_fixed(struct buf *b)
 {
-    struct chunk_ref refs[3] = {sample_ref(0x10, 131072, true), sample_ref(0x30, 131072, true), sample_ref(0x50, 4096, true)};
-    struct entry_end end = {.state = STATE_FUZZY, .size = 270336, .facts = (const uint8_t *)"", .reason = "it grew", .reason_len = 7};
+    struct chunk_ref refs[3] = {sample_ref(0x10, 131072, true), sample_ref(0x30, 131072, true),
+                                sample_ref(0x50, 4096, true)};
+    struct entry_end end = {
+        .state = STATE_FUZZY, .size = 270336, .facts = (const uint8_t *)"", .reason = "it grew", .reason_len = 7};
     OK(run_put(b, &(struct run){.fixed = 131072, .count = 3}, refs, NULL));
     OK(hole_put(b, 266240, 4096, NULL));
     OK(entry_end_put(b, &end, NULL));
@@ -111,10 +126,30 @@ static inline void make_list_types(struct buf *b)
     struct stream_root root = {.bytes = 70000, .count = 1, .refs = {sample_ref(0x70, 70000, false)}};
     OK(xattr_put(&x, "user.a", STR("1"), NULL));
     OK(xattr_stream_put(&s, "user.big", &root, NULL));
-    struct entry dir = {.path = "", .type = ENTRY_DIR, .mode = 01777, .xattrs = x.data, .xattrs_len = x.len, .xattr_streams = s.data, .xattr_streams_len = s.len};
-    struct entry link = {.path = "l", .path_len = 1, .type = ENTRY_SYMLINK, .mode = 0777, .link_target = "../x", .link_target_len = 4};
-    struct entry disk = {.path = "sda", .path_len = 3, .type = ENTRY_BLOCK_DEV, .mode = 0660, .gid = 6, .group = "disk", .group_len = 4, .rdev_major = 8};
-    struct entry wal = {.path = "x-wal", .path_len = 5, .type = ENTRY_FILE, .mode = 0600, .flags = ENTRY_FLAG_SIDECAR, .probe = (const uint8_t *)"\x07\x08", .probe_len = 2};
+    struct entry dir = {.path = "",
+                        .type = ENTRY_DIR,
+                        .mode = 01777,
+                        .xattrs = x.data,
+                        .xattrs_len = x.len,
+                        .xattr_streams = s.data,
+                        .xattr_streams_len = s.len};
+    struct entry link = {
+        .path = "l", .path_len = 1, .type = ENTRY_SYMLINK, .mode = 0777, .link_target = "../x", .link_target_len = 4};
+    struct entry disk = {.path = "sda",
+                         .path_len = 3,
+                         .type = ENTRY_BLOCK_DEV,
+                         .mode = 0660,
+                         .gid = 6,
+                         .group = "disk",
+                         .group_len = 4,
+                         .rdev_major = 8};
+    struct entry wal = {.path = "x-wal",
+                        .path_len = 5,
+                        .type = ENTRY_FILE,
+                        .mode = 0600,
+                        .flags = ENTRY_FLAG_SIDECAR,
+                        .probe = (const uint8_t *)"\x07\x08",
+                        .probe_len = 2};
     OK(entry_put(b, &dir, NULL));
     OK(entry_put(b, &link, NULL));
     OK(entry_put(b, &disk, NULL));
@@ -125,7 +160,8 @@ static inline void make_list_types(struct buf *b)
 
 static inline struct record_desc sample_desc(unsigned i)
 {
-    struct record_desc d = {.number = i, .stored_len = 1016, .plain_len = 131072, .type = CHUNK_DATA, .codec = CODEC_ZSTD};
+    struct record_desc d = {
+        .number = i, .stored_len = 1016, .plain_len = 131072, .type = CHUNK_DATA, .codec = CODEC_ZSTD};
     count_up(d.name.b, NAME_BYTES, 0x10);
     if (i == 1) {
         d.codec = CODEC_ZSTD_DELTA;
@@ -161,7 +197,8 @@ static inline void make_table_aad(struct buf *b)
 
 static inline void make_header(struct buf *b)
 {
-    struct pack_header h = {.format = 1, .cipher = CIPHER_AES_256_GCM, .wrap = WRAP_AES_256_GCM, .key_id = 2, .repo = sample_repo()};
+    struct pack_header h = {
+        .format = 1, .cipher = CIPHER_AES_256_GCM, .wrap = WRAP_AES_256_GCM, .key_id = 2, .repo = sample_repo()};
     uint8_t bytes[PACK_HEADER_BYTES];
     count_up(h.writer, sizeof h.writer, 0xe0);
     count_up(h.wrapped_key, WRAPPED_KEY_BYTES, 0x01);
@@ -204,16 +241,31 @@ static inline void make_log_snapshot(struct buf *b)
 {
     struct log_body body = sample_body(LOG_SNAPSHOT);
     struct snapshot *s = &body.snapshot;
-    *s = (struct snapshot){.kind = SNAPSHOT_BACKUP, .partial = true, .set = text_of("app"), .host = text_of("db1"), .user = text_of("root"),
-                           .time = {1795229990, 1}, .duration_ms = 1500, .bytes_read = 4096, .bytes_source = 8192, .bytes_added = 700,
-                           .chunks_new = 2, .chunks_delta = 1};
+    *s = (struct snapshot){.kind = SNAPSHOT_BACKUP,
+                           .partial = true,
+                           .set = text_of("app"),
+                           .host = text_of("db1"),
+                           .user = text_of("root"),
+                           .time = {1795229990, 1},
+                           .duration_ms = 1500,
+                           .bytes_read = 4096,
+                           .bytes_source = 8192,
+                           .bytes_added = 700,
+                           .chunks_new = 2,
+                           .chunks_delta = 1};
     count_up(s->id.b, sizeof s->id.b, 0xd0);
     OK(mem_alloc(&s->tags, sizeof *s->tags, NULL));
     s->tags[s->tag_count++] = text_of("nightly");
     OK(mem_alloc(&s->items, sizeof *s->items, NULL));
     s->item_count = 1;
-    s->items[0] = (struct item){.source = text_of("meta"), .path = text_of("/srv/m.db"), .type = ITEM_SQLITE, .state = STATE_EXACT, .good = true,
-                                .entries = 1, .bytes = 8192, .list = {.bytes = 120, .count = 1, .refs = {sample_ref(0x10, 120, false)}}};
+    s->items[0] = (struct item){.source = text_of("meta"),
+                                .path = text_of("/srv/m.db"),
+                                .type = ITEM_SQLITE,
+                                .state = STATE_EXACT,
+                                .good = true,
+                                .entries = 1,
+                                .bytes = 8192,
+                                .list = {.bytes = 120, .count = 1, .refs = {sample_ref(0x10, 120, false)}}};
     OK(fact_set_int(&s->items[0].facts, "rows.t", 7, NULL));
     OK(mem_alloc(&s->packs, sizeof *s->packs, NULL));
     count_up(s->packs[0].b, DIGEST_BYTES, 0x90);
@@ -225,15 +277,25 @@ static inline void make_log_run(struct buf *b)
 {
     struct log_body body = sample_body(LOG_RUN);
     struct run_record *r = &body.run;
-    *r = (struct run_record){.verb = text_of("restore"), .state = text_of("done"), .user = text_of("root"), .host = text_of("db1"),
-                             .detail = text_of("all well"), .begun = {1795229000, 2}, .duration_ms = 9, .has_snapshot = true,
-                             .has_forensic = true, .target = text_of("/tmp/x"), .plan_len = 2, .step_count = 1};
+    *r = (struct run_record){.verb = text_of("restore"),
+                             .state = text_of("done"),
+                             .user = text_of("root"),
+                             .host = text_of("db1"),
+                             .detail = text_of("all well"),
+                             .begun = {1795229000, 2},
+                             .duration_ms = 9,
+                             .has_snapshot = true,
+                             .has_forensic = true,
+                             .target = text_of("/tmp/x"),
+                             .plan_len = 2,
+                             .step_count = 1};
     count_up(r->id.b, sizeof r->id.b, 0x30);
     count_up(r->snapshot.b, sizeof r->snapshot.b, 0xd0);
     count_up(r->forensic.b, sizeof r->forensic.b, 0xc0);
     OK(mem_dup(&r->plan, "\x01\x02", 2, NULL));
     OK(mem_alloc(&r->steps, sizeof *r->steps, NULL));
-    r->steps[0] = (struct run_step){.what = text_of("stage"), .begun = {1795229000, 2}, .duration_ms = 4, .ok = true, .detail = text_of("d")};
+    r->steps[0] = (struct run_step){
+        .what = text_of("stage"), .begun = {1795229000, 2}, .duration_ms = 4, .ok = true, .detail = text_of("d")};
     put_body(b, &body);
 }
 

@@ -115,11 +115,13 @@ static inline void seal_record(struct buf *b, struct buf *table, struct sealer *
     struct codec *codec;
     uint8_t plain[PACK_PLAIN_MAX], base[PACK_PLAIN_MAX], payload[PACK_PLAIN_MAX], aad[RECORD_AAD_BYTES];
     size_t len = pack_plain(i, plain), base_len = pack_plain(1, base), payload_len = len;
-    struct record_desc d = {.number = i, .name = pack_plain_name(i), .type = CHUNK_DATA, .codec = (uint8_t)i, .plain_len = (uint32_t)len};
+    struct record_desc d = {
+        .number = i, .name = pack_plain_name(i), .type = CHUNK_DATA, .codec = (uint8_t)i, .plain_len = (uint32_t)len};
     OK(codec_new(3, 3, &codec, NULL));
     memcpy(payload, plain, len);
     if (i > 0)
-        OK(codec_compress(codec, plain, len, i == 2 ? base : NULL, i == 2 ? base_len : 0, payload, sizeof payload, &payload_len, NULL));
+        OK(codec_compress(codec, plain, len, i == 2 ? base : NULL, i == 2 ? base_len : 0, payload, sizeof payload,
+                          &payload_len, NULL));
     assert_true(payload_len > 0);
     codec_free(codec);
     if (i == 2) {
@@ -150,7 +152,8 @@ static inline void seal_pack(struct buf *b)
     OK(sealer_new(key, &sealer, NULL));
     for (unsigned i = 0; i < PACK_CHUNKS; i++)
         seal_record(b, &table, sealer, i);
-    struct pack_trailer t = {.table_offset = b->len, .table_len = (uint32_t)table.len + SEAL_TAG_BYTES, .record_count = PACK_CHUNKS};
+    struct pack_trailer t = {
+        .table_offset = b->len, .table_len = (uint32_t)table.len + SEAL_TAG_BYTES, .record_count = PACK_CHUNKS};
     OK(sha256(head, sizeof head, &t.header_digest, NULL));
     pack_table_aad(PACK_CHUNKS, b->len, aad);
     OK(buf_reserve(b, t.table_len, NULL));
@@ -165,8 +168,10 @@ static inline void seal_pack(struct buf *b)
 static inline void check_record(const uint8_t *pack, const struct record_desc *d, struct sealer *sealer)
 {
     struct codec *codec;
-    uint8_t plain[PACK_PLAIN_MAX], base[PACK_PLAIN_MAX], payload[PACK_PLAIN_MAX], got[PACK_PLAIN_MAX], aad[RECORD_AAD_BYTES];
-    size_t len = pack_plain(d->number, plain), base_len = pack_plain(1, base), payload_len = d->stored_len - SEAL_TAG_BYTES;
+    uint8_t plain[PACK_PLAIN_MAX], base[PACK_PLAIN_MAX], payload[PACK_PLAIN_MAX], got[PACK_PLAIN_MAX],
+        aad[RECORD_AAD_BYTES];
+    size_t len = pack_plain(d->number, plain), base_len = pack_plain(1, base),
+           payload_len = d->stored_len - SEAL_TAG_BYTES;
     struct chunk_name name = pack_plain_name(d->number), base_name = pack_plain_name(1);
     assert_true(d->stored_len <= sizeof payload && d->plain_len == len && d->codec == d->number);
     assert_memory_equal(&d->name, &name, sizeof name);

@@ -83,7 +83,8 @@ static const struct sample VECTORS[] = {
     {"vector.gear", vector_gear},
 };
 
-static void assert_example(const struct sample *samples, size_t count, const char *name, const struct buf *b, bool *found)
+static void assert_example(const struct sample *samples, size_t count, const char *name, const struct buf *b,
+                           bool *found)
 {
     struct buf now;
     buf_init(&now, 1 << 16);

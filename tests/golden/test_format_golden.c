@@ -5,6 +5,7 @@
 #include "format_read.h"
 #include "format_sealed.h"
 
+#define NAME_32 "12345678901234567890123456789012"
 #define DATA TESTS_DIR "/golden/data/"
 
 /* Wrong ones: a good object with its last bytes cut, then bytes written at a place, or (at -1) appended. */
@@ -21,8 +22,9 @@ static const struct wrong {
     {"config.format-newer.refuse-flag", "config.plain", 0, 14, STR("\x01")},
     {"config.format-newer.critical-field", "config.plain", 0, -1, STR("\x29\x01\x01")},
     {"config.damaged.order-of-fields", "config.plain", 0, -1, STR("\x02\x01\x01")},
+    {"config.damaged.bytes-behind-a-value", "config.plain", 2, -1, STR("\x02\x01\x01")},
     {"bundle.damaged.cut", "bundle.two-keys", 1, 0, STR("")},
-    {"bundle.damaged.same-id-twice", "bundle.two-keys", 0, -1, STR("\x09\x24\x02\0\0\0" "12345678901234567890123456789012")},
+    {"bundle.damaged.same-id-twice", "bundle.two-keys", 0, -1, STR("\x09\x24\x02\0\0\0" NAME_32)},
     {"bundle.format-newer.critical-field", "bundle.two-keys", 0, -1, STR("\x0b\x00")},
     {"slot.damaged.cut", "slot.clear", 1, 0, STR("")},
     {"slot.format-newer.version", "slot.clear", 0, 8, STR("\x02")},
@@ -31,7 +33,9 @@ static const struct wrong {
     {"slot.damaged.scrypt-of-2-to-the-60", "slot.passphrase", 0, 43, STR("\x3c")},
     {"slot.damaged.wrong-magic", "slot.clear", 0, 0, STR("\0")},
     {"facts.damaged.cut", "facts.each-type", 1, 0, STR("")},
-    {"facts.damaged.order-of-keys", "facts.each-type", 0, -1, STR("\x01" "a\x02\x01\x02")},
+    {"facts.damaged.order-of-keys", "facts.each-type", 0, -1,
+     STR("\x01"
+         "a\x02\x01\x02")},
     {"facts.damaged.key-with-nul", "facts.each-type", 0, -1, STR("\x02z\0\x02\x01\x02")},
     {"facts.damaged.long-value", "facts.each-type", 0, -1, STR("\x01z\x01\xff\xff\xff\xff\x0f")},
     {"list.damaged.cut", "list.file", 1, 0, STR("")},
@@ -42,6 +46,18 @@ static const struct wrong {
     {"list.damaged.path-with-nul", "list.file", 0, 4, STR("a\0b")},
     {"list.damaged.run-of-nothing", "list.file", 0, -1, STR("\x05\x02\x00\x00")},
     {"list.damaged.hole-beyond-the-end", "list.file", 0, -1, STR("\x07\x0a\x01\xff\xff\xff\xff\xff\xff\xff\xff\x7f")},
+    {"list.damaged.ctime-before-nanosecond-0", "list.file", 0, -1,
+     STR("\x03\x11\x03\x01"
+         "a\x05\x0c\xa4\x23\0\0\0\0\x05\0\x0d\0\0\0")},
+    {"list.damaged.path-twice", "list.file", 0, -1,
+     STR("\x03\x14\x03\x01"
+         "a\x03\x01"
+         "b\x05\x0c\xa4\x23\0\0\0\0\x05\0\0\0\0\0")},
+    {"list.damaged.short-last-without-fixed", "list.file", 0, -1, STR("\x05\x24\x0c\x00" NAME_32 "\x05\x01")},
+    {"list.damaged.last-of-length-0", "list.file", 0, -1, STR("\x05\x24\x0d\x00\x10" NAME_32 "\x00")},
+    {"list.damaged.chunk-of-length-0", "list.file", 0, -1, STR("\x05\x23\x08\x00" NAME_32 "\x00")},
+    {"list.damaged.run-beyond-the-end", "list.file", 0, -1,
+     STR("\x05\x2b\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f" NAME_32 "\x01")},
     {"list.format-newer.critical-kind", "list.file", 0, -1, STR("\x0b\x01x")},
     {"list.format-newer.critical-field", "list.file", 0, -1, STR("\x09\x03\x05\x0b\x00")},
     {"list.format-newer.state", "list.file", 0, -1, STR("\x09\x04\x05\x03\x01\x04")},

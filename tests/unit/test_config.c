@@ -17,7 +17,13 @@ static struct err err;
 
 static struct repo_config sample_config(void)
 {
-    struct repo_config c = {.format = 1, .flags_ignore = 1, .flags_readonly = 2, .created = {1795230000, 5}, .naming = 1, .cipher = 1, .cutter = 1};
+    struct repo_config c = {.format = 1,
+                            .flags_ignore = 1,
+                            .flags_readonly = 2,
+                            .created = {1795230000, 5},
+                            .naming = 1,
+                            .cipher = 1,
+                            .cutter = 1};
     memset(c.id.b, 0xab, sizeof c.id.b);
     return c;
 }
@@ -41,9 +47,9 @@ static void configurations_round_trip(void **state)
     assert_int_equal(out.flags_ignore, 1);
     assert_int_equal(out.flags_readonly, 2);
     assert_true(out.created.sec == in.created.sec && out.created.nsec == in.created.nsec);
-#define NEWER(change)                                                                                                  \
-    in = sample_config();                                                                                              \
-    change;                                                                                                            \
+#define NEWER(change)     \
+    in = sample_config(); \
+    change;               \
     assert_int_equal(config_through(&in, &out), ERR_FORMAT_NEWER)
     NEWER(in.format = 2);
     NEWER(in.flags_refuse = 1);
@@ -189,12 +195,12 @@ static void hostile_slots_are_refused_before_the_kdf(void **state)
     uint8_t wrapped[100] = {0};
     struct buf b;
     buf_init(&b, 2 * KEY_SLOT_MAX_BYTES);
-#define REFUSED(change, code)                                                                                          \
-    s = (struct key_slot){.kind = SLOT_PASSPHRASE, .kdf = KDF_SCRYPT, .scrypt = {16, 8, 1}, .repo = REPO};             \
-    s.wrapped = wrapped, s.wrapped_len = sizeof wrapped;                                                               \
-    change;                                                                                                            \
-    buf_clear(&b);                                                                                                     \
-    OK(key_slot_put(&b, &s, &err));                                                                                    \
+#define REFUSED(change, code)                                                                              \
+    s = (struct key_slot){.kind = SLOT_PASSPHRASE, .kdf = KDF_SCRYPT, .scrypt = {16, 8, 1}, .repo = REPO}; \
+    s.wrapped = wrapped, s.wrapped_len = sizeof wrapped;                                                   \
+    change;                                                                                                \
+    buf_clear(&b);                                                                                         \
+    OK(key_slot_put(&b, &s, &err));                                                                        \
     assert_int_equal(key_slot_get(b.data, b.len, &out, &err), code)
     REFUSED(s.scrypt.log2_n = SCRYPT_MAX_LOG2_N + 1, ERR_DAMAGED);
     REFUSED(s.scrypt.log2_n = 0, ERR_DAMAGED);

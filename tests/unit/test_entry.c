@@ -14,9 +14,18 @@ static struct err err;
 
 static struct entry small_file(void)
 {
-    return (struct entry){.path = "dir0042/f000123", .path_len = 15, .type = ENTRY_FILE, .mode = 0644, .uid = 1000,
-                          .gid = 1000, .size = 2100, .mtime = {1790000000, 123456789}, .ctime = {1790000000, 127456789},
-                          .dev = 2049, .ino = 1234567, .nlink = 1};
+    return (struct entry){.path = "dir0042/f000123",
+                          .path_len = 15,
+                          .type = ENTRY_FILE,
+                          .mode = 0644,
+                          .uid = 1000,
+                          .gid = 1000,
+                          .size = 2100,
+                          .mtime = {1790000000, 123456789},
+                          .ctime = {1790000000, 127456789},
+                          .dev = 2049,
+                          .ino = 1234567,
+                          .nlink = 1};
 }
 
 /* The one record that b holds. */
@@ -58,7 +67,8 @@ static void assert_same(const struct entry *a, const struct entry *b)
     assert_true(a->rdev_major == b->rdev_major && a->rdev_minor == b->rdev_minor && a->flags == b->flags);
     assert_text(a->link_target, a->link_target_len, b->link_target, b->link_target_len);
     assert_text((const char *)a->xattrs, a->xattrs_len, (const char *)b->xattrs, b->xattrs_len);
-    assert_text((const char *)a->xattr_streams, a->xattr_streams_len, (const char *)b->xattr_streams, b->xattr_streams_len);
+    assert_text((const char *)a->xattr_streams, a->xattr_streams_len, (const char *)b->xattr_streams,
+                b->xattr_streams_len);
     assert_text((const char *)a->probe, a->probe_len, (const char *)b->probe, b->probe_len);
 }
 
@@ -176,10 +186,10 @@ static void unsafe_entries_are_not_written(void **state)
     struct buf b;
     buf_init(&b, 1 << 20);
     struct entry e;
-#define REFUSED(change)                                                                                                \
-    e = small_file();                                                                                                  \
-    change;                                                                                                            \
-    assert_int_not_equal(entry_put(&b, &e, &err), ERR_OK);                                                             \
+#define REFUSED(change)                                    \
+    e = small_file();                                      \
+    change;                                                \
+    assert_int_not_equal(entry_put(&b, &e, &err), ERR_OK); \
     assert_int_equal(b.len, 0)
     REFUSED((e.path = "/etc", e.path_len = 4));
     REFUSED((e.path = "a/../b", e.path_len = 6));
@@ -371,14 +381,14 @@ static void cut_or_altered_records_are_damage(void **state)
         const char *bytes;
         size_t len;
     } bad[] = {
-        {"\x09\x00", 2},                         /* END without a size */
-        {"\x09\x04\x05\x03\x01", 5},             /* more promised than there is */
+        {"\x09\x00", 2},                             /* END without a size */
+        {"\x09\x04\x05\x03\x01", 5},                 /* more promised than there is */
         {"\x09\x07\x05\x03\x01\x01\x03\x01\x01", 9}, /* the state twice */
-        {"\x07\x02\x05\x00", 4},                 /* a hole of no length */
-        {"\x05\x02\x08\x00", 4},                 /* a run without its reference */
-        {"\x05\x02\x00\x00", 4},                 /* a run of nothing */
-        {"\x05\xff\xff\xff\x7f", 5},             /* a very long one */
-        {"\x03\x02\x02\x00", 4},                 /* an entry without its core */
+        {"\x07\x02\x05\x00", 4},                     /* a hole of no length */
+        {"\x05\x02\x08\x00", 4},                     /* a run without its reference */
+        {"\x05\x02\x00\x00", 4},                     /* a run of nothing */
+        {"\x05\xff\xff\xff\x7f", 5},                 /* a very long one */
+        {"\x03\x02\x02\x00", 4},                     /* an entry without its core */
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(read_list(bad[i].bytes, bad[i].len, &n), ERR_DAMAGED);
@@ -387,11 +397,16 @@ static void cut_or_altered_records_are_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(entries_of_every_type_round_trip), cmocka_unit_test(extreme_entries_round_trip),
-        cmocka_unit_test(xattrs_round_trip),                cmocka_unit_test(unsafe_entries_are_not_written),
-        cmocka_unit_test(runs_round_trip),                  cmocka_unit_test(wrong_runs_are_not_written),
-        cmocka_unit_test(holes_and_ends_round_trip),        cmocka_unit_test(a_small_file_takes_under_100_bytes),
-        cmocka_unit_test(unknown_kinds_and_fields),         cmocka_unit_test(cut_or_altered_records_are_damage),
+        cmocka_unit_test(entries_of_every_type_round_trip),
+        cmocka_unit_test(extreme_entries_round_trip),
+        cmocka_unit_test(xattrs_round_trip),
+        cmocka_unit_test(unsafe_entries_are_not_written),
+        cmocka_unit_test(runs_round_trip),
+        cmocka_unit_test(wrong_runs_are_not_written),
+        cmocka_unit_test(holes_and_ends_round_trip),
+        cmocka_unit_test(a_small_file_takes_under_100_bytes),
+        cmocka_unit_test(unknown_kinds_and_fields),
+        cmocka_unit_test(cut_or_altered_records_are_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

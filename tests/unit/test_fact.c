@@ -136,16 +136,16 @@ static void malformed_lists_are_damage(void **state)
         const char *bytes;
         size_t len;
     } bad[] = {
-        {"\1a\2\1", 4},                  /* cut */
-        {"\1a\2\2\2\2", 6},              /* bytes behind the value */
-        {"\1a\2\0", 4},                  /* no value */
-        {"\1b\2\1\2\1a\2\1\2", 10},      /* order */
-        {"\1a\2\1\2\1a\2\1\2", 10},      /* twice */
-        {"\0\2\1\2", 4},                 /* no key */
-        {"\2a\0\2\1\2", 6},              /* NUL in a key */
-        {"\1a\1\2x\0", 6},               /* NUL in a text */
-        {"\1a\4\1\2", 5},                /* neither true nor false */
-        {"\1a\3\4abcd", 8},              /* half a real */
+        {"\1a\2\1", 4},                   /* cut */
+        {"\1a\2\2\2\2", 6},               /* bytes behind the value */
+        {"\1a\2\0", 4},                   /* no value */
+        {"\1b\2\1\2\1a\2\1\2", 10},       /* order */
+        {"\1a\2\1\2\1a\2\1\2", 10},       /* twice */
+        {"\0\2\1\2", 4},                  /* no key */
+        {"\2a\0\2\1\2", 6},               /* NUL in a key */
+        {"\1a\1\2x\0", 6},                /* NUL in a text */
+        {"\1a\4\1\2", 5},                 /* neither true nor false */
+        {"\1a\3\4abcd", 8},               /* half a real */
         {"\1a\1\xff\xff\xff\xff\x0f", 8}, /* very long */
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

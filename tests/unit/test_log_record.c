@@ -15,7 +15,8 @@ static struct err err;
 
 static struct log_body head_of(enum log_kind kind)
 {
-    struct log_body b = {.head = {.number = 42, .writer = {1, 2}, .session = {3, 4}, .time = {1795230000, 123}, .kind = kind}};
+    struct log_body b = {
+        .head = {.number = 42, .writer = {1, 2}, .session = {3, 4}, .time = {1795230000, 123}, .kind = kind}};
     memset(b.head.prev.b, 0xcd, sizeof b.head.prev.b);
     return b;
 }
@@ -31,16 +32,34 @@ static struct log_body snapshot_body(void)
 {
     struct log_body b = head_of(LOG_SNAPSHOT);
     struct snapshot *s = &b.snapshot;
-    *s = (struct snapshot){.id = {{1, 2, 3}}, .kind = SNAPSHOT_FORENSIC, .partial = true, .set = text("hybridflow"),
-                           .host = text("db1"), .user = text("root"), .tag_count = 2, .time = {1795220000, 999999999},
-                           .duration_ms = 1234, .bytes_read = 1, .bytes_source = UINT64_MAX, .bytes_added = 3,
-                           .chunks_new = 4, .chunks_delta = 5, .of_run = {{7}}, .item_count = 2, .pack_count = 3};
+    *s = (struct snapshot){.id = {{1, 2, 3}},
+                           .kind = SNAPSHOT_FORENSIC,
+                           .partial = true,
+                           .set = text("hybridflow"),
+                           .host = text("db1"),
+                           .user = text("root"),
+                           .tag_count = 2,
+                           .time = {1795220000, 999999999},
+                           .duration_ms = 1234,
+                           .bytes_read = 1,
+                           .bytes_source = UINT64_MAX,
+                           .bytes_added = 3,
+                           .chunks_new = 4,
+                           .chunks_delta = 5,
+                           .of_run = {{7}},
+                           .item_count = 2,
+                           .pack_count = 3};
     s->tags = calloc(2, sizeof *s->tags);
     s->tags[0] = text("nightly");
     s->tags[1] = text("");
     s->items = calloc(2, sizeof *s->items);
-    s->items[0] = (struct item){.source = text("metadata"), .path = text("/srv/app/metadata.db"), .type = ITEM_SQLITE,
-                                .state = STATE_EXACT, .good = true, .entries = 1, .bytes = 716000000,
+    s->items[0] = (struct item){.source = text("metadata"),
+                                .path = text("/srv/app/metadata.db"),
+                                .type = ITEM_SQLITE,
+                                .state = STATE_EXACT,
+                                .good = true,
+                                .entries = 1,
+                                .bytes = 716000000,
                                 .list = {.depth = 2, .bytes = 1 << 30, .count = 32}};
     for (uint32_t i = 0; i < 32; i++) {
         s->items[0].list.refs[i].len = 1000 + i;
@@ -48,7 +67,8 @@ static struct log_body snapshot_body(void)
         s->items[0].list.refs[i].print.b[3] = (uint8_t)i;
     }
     OK(fact_set_int(&s->items[0].facts, "rows.tasks", 70000, &err));
-    s->items[1] = (struct item){.source = text("/srv/\n\xff"), .path = text("/srv/\n\xff"), .type = ITEM_FILES, .state = STATE_ERROR};
+    s->items[1] = (struct item){
+        .source = text("/srv/\n\xff"), .path = text("/srv/\n\xff"), .type = ITEM_FILES, .state = STATE_ERROR};
     s->packs = calloc(3, sizeof *s->packs);
     memset(s->packs, 0x5a, 3 * sizeof *s->packs);
     return b;
@@ -57,10 +77,20 @@ static struct log_body snapshot_body(void)
 static struct log_body run_body(void)
 {
     struct log_body b = head_of(LOG_RUN);
-    b.run = (struct run_record){.id = {{8, 8}}, .verb = text("restore"), .state = text("intent"), .user = text("root"),
-                                .host = text("db1"), .detail = text("a sentence"), .begun = {-5, 1}, .duration_ms = 99,
-                                .has_snapshot = true, .snapshot = {{0}}, .step_count = 2, .plan = (uint8_t *)text("plan"),
-                                .plan_len = 4, .target = text("/tmp/x")};
+    b.run = (struct run_record){.id = {{8, 8}},
+                                .verb = text("restore"),
+                                .state = text("intent"),
+                                .user = text("root"),
+                                .host = text("db1"),
+                                .detail = text("a sentence"),
+                                .begun = {-5, 1},
+                                .duration_ms = 99,
+                                .has_snapshot = true,
+                                .snapshot = {{0}},
+                                .step_count = 2,
+                                .plan = (uint8_t *)text("plan"),
+                                .plan_len = 4,
+                                .target = text("/tmp/x")};
     b.run.steps = calloc(2, sizeof *b.run.steps);
     b.run.steps[0] = (struct run_step){.what = text("stage"), .begun = {1, 2}, .duration_ms = 3, .ok = true};
     b.run.steps[1] = (struct run_step){.what = text("swap /srv/app.db"), .detail = text("")};
@@ -186,8 +216,12 @@ static void other_kinds_round_trip(void **state)
     log_body_release(&in);
     log_body_release(&out);
     struct log_body bodies[] = {
-        ids_body(LOG_DROP, 3, 2, NULL),    ids_body(LOG_DROP, 0, 0, NULL),        ids_body(LOG_TRASH, 2, 0, NULL),
-        ids_body(LOG_UNTRASH, 1, 0, NULL), ids_body(LOG_HOLD, 1, 0, "v1_baseline"), ids_body(LOG_RELEASE, 0, 0, "v1_baseline"),
+        ids_body(LOG_DROP, 3, 2, NULL),
+        ids_body(LOG_DROP, 0, 0, NULL),
+        ids_body(LOG_TRASH, 2, 0, NULL),
+        ids_body(LOG_UNTRASH, 1, 0, NULL),
+        ids_body(LOG_HOLD, 1, 0, "v1_baseline"),
+        ids_body(LOG_RELEASE, 0, 0, "v1_baseline"),
         head_of(LOG_CHECKPOINT),
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
@@ -249,7 +283,8 @@ static void unknown_kinds(void **state)
     (void)state;
     struct log_body out;
     assert_int_equal(read_fields(77, true, "", 0, &out), ERR_FORMAT_NEWER);
-    OK(read_fields(77, false, "\xc9\x01\x01x", 4, &out)); /* field 100, critical, behind the head of a kind nobody needs */
+    OK(read_fields(77, false, "\xc9\x01\x01x", 4,
+                   &out)); /* field 100, critical, behind the head of a kind nobody needs */
     assert_int_equal(out.head.kind, 77);
     assert_true(out.head.number == 5);
     log_body_release(&out);
@@ -266,16 +301,25 @@ static void malformed_bodies_are_damage(void **state)
         const char *rest;
         size_t len;
     } bad[] = {
-        {LOG_SNAPSHOT, "", 0},                            /* no snapshot in it */
-        {LOG_SNAPSHOT, "\x21\x00", 2},                    /* one without a kind */
-        {LOG_RUN, "", 0},                                 /* no run in it */
-        {LOG_HOLD, "\x27\x03" "abc", 5},                  /* half an id */
-        {LOG_RELEASE, "", 0},                             /* no name */
-        {LOG_RELEASE, "\x2b\x02" "a\0", 4},               /* NUL in a name */
-        {LOG_CHECKPOINT, "\x2b\x01" "a", 3},              /* what its kind does not have */
-        {LOG_CHECKPOINT, "\x05\x01\x01", 3},              /* the number twice */
-        {LOG_CHECKPOINT, "\x0c\x02\x00\x00\x0a\x00", 6},  /* order */
-        {LOG_DROP, "\x2b", 1},                            /* cut */
+        {LOG_SNAPSHOT, "", 0},         /* no snapshot in it */
+        {LOG_SNAPSHOT, "\x21\x00", 2}, /* one without a kind */
+        {LOG_RUN, "", 0},              /* no run in it */
+        {LOG_HOLD,
+         "\x27\x03"
+         "abc",
+         5},                  /* half an id */
+        {LOG_RELEASE, "", 0}, /* no name */
+        {LOG_RELEASE,
+         "\x2b\x02"
+         "a\0",
+         4}, /* NUL in a name */
+        {LOG_CHECKPOINT,
+         "\x2b\x01"
+         "a",
+         3},                                             /* what its kind does not have */
+        {LOG_CHECKPOINT, "\x05\x01\x01", 3},             /* the number twice */
+        {LOG_CHECKPOINT, "\x0c\x02\x00\x00\x0a\x00", 6}, /* order */
+        {LOG_DROP, "\x2b", 1},                           /* cut */
     };
     struct log_body out;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

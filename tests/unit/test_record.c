@@ -14,7 +14,8 @@ static struct err err;
 
 static struct record_desc whole_record(void)
 {
-    struct record_desc d = {.number = 7, .offset = 4000, .stored_len = 1016, .plain_len = 131072, .type = CHUNK_DATA, .codec = CODEC_ZSTD};
+    struct record_desc d = {
+        .number = 7, .offset = 4000, .stored_len = 1016, .plain_len = 131072, .type = CHUNK_DATA, .codec = CODEC_ZSTD};
     memset(d.name.b, 0xa1, NAME_BYTES);
     return d;
 }
@@ -79,9 +80,9 @@ static void bad_descriptors_are_not_written(void **state)
     (void)state;
     struct record_desc good = delta_record(), d, out;
     size_t len;
-#define REFUSED(change)                                                                                                \
-    d = good;                                                                                                          \
-    change;                                                                                                            \
+#define REFUSED(change) \
+    d = good;           \
+    change;             \
     assert_int_not_equal(through(&d, &out, &len), ERR_OK)
     REFUSED(d.type = 0);
     REFUSED(d.type = CHUNK_XATTR + 1);
@@ -143,10 +144,10 @@ static void aad_tells_every_field(void **state)
     assert_int_equal(first[0], OBJECT_PACK_RECORD);
     assert_int_equal(first[2], FORMAT_VERSION);
     assert_int_equal(first[60], 12); /* 13 & 12 */
-#define DIFFERS(change)                                                                                                \
-    d = good;                                                                                                          \
-    change;                                                                                                            \
-    record_aad(&d, aad);                                                                                               \
+#define DIFFERS(change)  \
+    d = good;            \
+    change;              \
+    record_aad(&d, aad); \
     assert_memory_not_equal(aad, first, sizeof aad)
     DIFFERS(d.name.b[31] ^= 1);
     DIFFERS(d.base.b[31] ^= 1);
@@ -174,7 +175,12 @@ static void aad_tells_every_field(void **state)
 
 static struct pack_header sample_header(void)
 {
-    struct pack_header h = {.format = 1, .cipher = CIPHER_AES_256_GCM, .wrap = WRAP_AES_256_GCM, .key_id = 0x01020304, .flags_ignore = 5, .flags_readonly = 6};
+    struct pack_header h = {.format = 1,
+                            .cipher = CIPHER_AES_256_GCM,
+                            .wrap = WRAP_AES_256_GCM,
+                            .key_id = 0x01020304,
+                            .flags_ignore = 5,
+                            .flags_readonly = 6};
     memset(h.repo.b, 0x11, sizeof h.repo.b);
     memset(h.writer, 0x22, sizeof h.writer);
     memset(h.wrapped_key, 0x33, sizeof h.wrapped_key);
@@ -228,7 +234,7 @@ static void trailers_must_fit_their_pack(void **state)
     OK(trailer_of(1192, 16 + 3 * 40, 3, 1192 + 136 + 56));
     assert_int_equal(trailer_of(1192, 16 + 3 * 40, 3, 1192 + 136 + 57), ERR_DAMAGED);
     assert_int_equal(trailer_of(1192, 16 + 3 * 40, 0, 1192 + 136 + 56), ERR_DAMAGED);
-    assert_int_equal(trailer_of(1192, 16 + 3 * 40, 4, 1192 + 136 + 56), ERR_DAMAGED);   /* table too short for it */
+    assert_int_equal(trailer_of(1192, 16 + 3 * 40, 4, 1192 + 136 + 56), ERR_DAMAGED); /* table too short for it */
     assert_int_equal(trailer_of(192 + 50, 16 + 3 * 40, 3, 192 + 50 + 136 + 56), ERR_DAMAGED); /* records too short */
     assert_int_equal(trailer_of(191, 136, 1, 191 + 136 + 56), ERR_DAMAGED);
     assert_int_equal(trailer_of(UINT64_MAX - 100, 136, 1, 191 + 136 + 56), ERR_DAMAGED);

@@ -15,7 +15,8 @@ static struct err err;
 static void varints_round_trip(void **state)
 {
     (void)state;
-    static const uint64_t values[] = {0, 1, 0x7f, 0x80, 0x3fff, 0x4000, UINT32_MAX, (uint64_t)UINT32_MAX + 1, INT64_MAX, UINT64_MAX};
+    static const uint64_t values[] = {
+        0, 1, 0x7f, 0x80, 0x3fff, 0x4000, UINT32_MAX, (uint64_t)UINT32_MAX + 1, INT64_MAX, UINT64_MAX};
     static const size_t lengths[] = {1, 1, 1, 2, 2, 3, 5, 5, 9, 10};
     struct buf b;
     buf_init(&b, 1000);
