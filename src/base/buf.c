@@ -30,7 +30,7 @@ enum errc buf_reserve(struct buf *b, size_t extra, struct err *err)
     size_t need = b->len + extra;
     if (need <= b->cap)
         return ERR_OK;
-    size_t cap = b->cap ? b->cap : 64;
+    size_t cap = b->cap ? b->cap : b->max < 64 ? b->max : 64;
     while (cap < need)
         cap = cap > b->max / 2 ? b->max : cap * 2;
     uint8_t *data = realloc(b->data, cap);
@@ -93,7 +93,7 @@ enum errc mem_alloc(void *ptr_out, size_t size, struct err *err)
 
 enum errc mem_dup(void *ptr_out, const void *data, size_t len, struct err *err)
 {
-    char *p;
+    char *p = NULL;
     if (len == SIZE_MAX)
         return err_fail(err, ERR_LIMIT, "a length overflows");
     enum errc rc = mem_alloc(&p, len + 1, err);
