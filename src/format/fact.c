@@ -1,5 +1,6 @@
 #include "format/fact.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +65,7 @@ bool fact_equal(const struct fact *a, const struct fact *b)
     case FACT_TEXT:
         return a->text_len == b->text_len && (a->text_len == 0 || memcmp(a->text, b->text, a->text_len) == 0);
     case FACT_REAL:
-        return a->real == b->real || memcmp(&a->real, &b->real, sizeof a->real) == 0;
+        return a->real == b->real || (isnan(a->real) && isnan(b->real));
     default:
         return a->integer == b->integer;
     }
