@@ -57,7 +57,7 @@ static void read_texts(const char *text, size_t size)
 {
     uint8_t key[KEY_BYTES], again[KEY_BYTES];
     char made[KEY_FILE_TEXT_BYTES];
-    _Static_assert(KEY_FILE_TEXT_BYTES <= RECOVERY_TEXT_BYTES, "one buffer for both");
+    _Static_assert((int)KEY_FILE_TEXT_BYTES <= (int)RECOVERY_TEXT_BYTES, "one buffer for both");
     if (key_file_parse(text, size, key, NULL) == ERR_OK) {
         key_file_format(made, key);
         REQUIRE(key_file_parse(made, strlen(made), again, NULL) == ERR_OK && memcmp(key, again, KEY_BYTES) == 0);
