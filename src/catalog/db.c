@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const char *const sql_of[STMT_COUNT] = {
-#define X(id, sql) [id] = sql,
+#define X(id, sql) [id] = (sql),
 #include "catalog/statements.def"
 #undef X
 };

@@ -23,10 +23,10 @@ enum stmt_id {
 
 struct catalog {
     sqlite3 *db;
-    int lock_fd;        /* -1: a temporary catalog, or a file system without locks */
-    unsigned wait_ms;   /* for the right to write */
-    bool write_locked;  /* this handle has BYTE_WRITING */
-    bool wrote;         /* a change was committed: look for chunk rows to sweep at close */
+    int lock_fd;       /* -1: a temporary catalog, or a file system without locks */
+    unsigned wait_ms;  /* for the right to write */
+    bool write_locked; /* this handle has BYTE_WRITING */
+    bool wrote;        /* a change was committed: look for chunk rows to sweep at close */
     sqlite3_stmt *stmts[STMT_COUNT];
     struct buf scratch; /* for encoding one value */
 };
@@ -52,7 +52,10 @@ MUST_USE enum errc db_prepare(struct catalog *c, const char *sql, sqlite3_stmt *
 MUST_USE enum errc db_run(struct catalog *c, sqlite3_stmt *s, struct err *err);
 /* One step. After a row the columns are valid until the next step or reset; after an error or the end it is reset. */
 MUST_USE enum errc db_row(struct catalog *c, sqlite3_stmt *s, bool *row_out, struct err *err);
-static inline void db_done(sqlite3_stmt *s) { (void)sqlite3_reset(s); }
+static inline void db_done(sqlite3_stmt *s)
+{
+    (void)sqlite3_reset(s);
+}
 MUST_USE enum errc db_exec(struct catalog *c, const char *sql, struct err *err);
 
 /* What is bound is borrowed until the statement has run. NULL text binds NULL. */
@@ -60,7 +63,10 @@ void db_bind_int(sqlite3_stmt *s, int index, uint64_t v);
 void db_bind_blob(sqlite3_stmt *s, int index, const void *data, size_t len);
 void db_bind_text(sqlite3_stmt *s, int index, const char *text);
 
-static inline uint64_t db_int(sqlite3_stmt *s, int column) { return (uint64_t)sqlite3_column_int64(s, column); }
+static inline uint64_t db_int(sqlite3_stmt *s, int column)
+{
+    return (uint64_t)sqlite3_column_int64(s, column);
+}
 /* The column's bytes, borrowed until the next step. */
 struct bytes db_bytes(sqlite3_stmt *s, int column);
 /* The column must be a blob of exactly len bytes. */

@@ -7,7 +7,10 @@
 #include "base/io.h"
 #include "catalog/db.h"
 
-enum { PAGE_BYTES = 4096, CHECKPOINT_PAGES = 4096 /* 16 MiB of log: each page of the table is written back less often */ };
+enum {
+    PAGE_BYTES = 4096,
+    CHECKPOINT_PAGES = 4096 /* 16 MiB of log: each page of the table is written back less often */
+};
 
 static enum errc apply_settings(struct catalog *c, struct err *err)
 {

@@ -212,7 +212,8 @@ enum errc catalog_pack_next(struct catalog *c, uint32_t after, struct catalog_pa
     return read_pack(c, STMT_PACK_NEXT, after, out, found_out, err);
 }
 
-/* --- sweeping chunk rows ------------------------------------------------------------------------------------------- */
+/* --- sweeping chunk rows -------------------------------------------------------------------------------------------
+ */
 
 /* One part of the 256 that the first byte of a name makes, so that the log stays small and others get their turn. */
 static enum errc sweep_part(struct catalog *c, int part)

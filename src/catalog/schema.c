@@ -3,7 +3,8 @@
 #include "base/io.h"
 #include "catalog/db.h"
 
-/* Ids of packs are never used again (AUTOINCREMENT): a removed pack's chunk rows are unseen at once, and swept later. */
+/* Ids of packs are never used again (AUTOINCREMENT): a removed pack's chunk rows are unseen at once, and swept later.
+ */
 static const char schema_sql[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE history(number INTEGER PRIMARY KEY, digest BLOB NOT NULL);"

@@ -4,13 +4,13 @@
 
 #include "catalog/db.h"
 
-#define COLUMNS                                                                                                        \
-    "s.number, s.id, s.kind, s.partial, s.set_name, s.deleted, s.damaged, s.verified_level, s.verified_sec, "          \
+#define COLUMNS                                                                                               \
+    "s.number, s.id, s.kind, s.partial, s.set_name, s.deleted, s.damaged, s.verified_level, s.verified_sec, " \
     "s.verified_nsec, s.summary"
-#define FILTER                                                                                                         \
-    " FROM snapshot AS s WHERE (?1 IS NULL OR s.set_name = ?1) AND (?2 = 0 OR s.kind = ?2)"                            \
-    " AND (?3 = 2 OR s.deleted = ?3)"                                                                                  \
-    " AND (?4 IS NULL OR EXISTS (SELECT 1 FROM snapshot_source AS o WHERE o.number = s.number AND o.source = ?4))"     \
+#define FILTER                                                                                                     \
+    " FROM snapshot AS s WHERE (?1 IS NULL OR s.set_name = ?1) AND (?2 = 0 OR s.kind = ?2)"                        \
+    " AND (?3 = 2 OR s.deleted = ?3)"                                                                              \
+    " AND (?4 IS NULL OR EXISTS (SELECT 1 FROM snapshot_source AS o WHERE o.number = s.number AND o.source = ?4))" \
     " AND (?5 IS NULL OR EXISTS (SELECT 1 FROM snapshot_tag AS t WHERE t.number = s.number AND t.tag = ?5))"
 
 void snapshot_row_release(struct snapshot_row *r)

@@ -31,7 +31,7 @@ static enum errc put_item(struct buf *b, const struct item *it, struct err *err)
 
 enum errc summary_put(struct buf *b, const struct snapshot *s, struct err *err)
 {
-    const uint64_t numbers[] = {s->time.nsec,    s->duration_ms, s->bytes_read,  s->bytes_source,
+    const uint64_t numbers[] = {s->time.nsec,   s->duration_ms, s->bytes_read,  s->bytes_source,
                                 s->bytes_added, s->chunks_new,  s->chunks_delta};
     enum errc rc;
 

@@ -18,28 +18,28 @@
 
 #include "catalog/catalog.h"
 
-#define OK(call)                                                                                                       \
-    do {                                                                                                               \
-        struct err ok_err_ = {0};                                                                                      \
-        struct err *err = &ok_err_;                                                                                    \
-        enum errc ok_rc_ = (call);                                                                                     \
-        if (ok_rc_ != ERR_OK)                                                                                          \
-            fail_msg("%s: %s: %s", #call, err_name(ok_rc_), err->message);                                             \
+#define OK(call)                                                           \
+    do {                                                                   \
+        struct err ok_err_ = {0};                                          \
+        struct err *err = &ok_err_;                                        \
+        enum errc ok_rc_ = (call);                                         \
+        if (ok_rc_ != ERR_OK)                                              \
+            fail_msg("%s: %s: %s", #call, err_name(ok_rc_), err->message); \
     } while (0)
-#define FAILS(want, call)                                                                                              \
-    do {                                                                                                               \
-        struct err fails_err_ = {0};                                                                                   \
-        struct err *err = &fails_err_;                                                                                 \
-        enum errc fails_rc_ = (call);                                                                                  \
-        if (fails_rc_ != (want) || err->code != (want))                                                                \
-            fail_msg("%s: %s, not %s: %s", #call, err_name(fails_rc_), err_name(want), err->message);                  \
+#define FAILS(want, call)                                                                             \
+    do {                                                                                              \
+        struct err fails_err_ = {0};                                                                  \
+        struct err *err = &fails_err_;                                                                \
+        enum errc fails_rc_ = (call);                                                                 \
+        if (fails_rc_ != (want) || err->code != (want))                                               \
+            fail_msg("%s: %s, not %s: %s", #call, err_name(fails_rc_), err_name(want), err->message); \
     } while (0)
 
 struct place_for_test {
-    char base[64];      /* removed at the end */
-    char cache[96];     /* <base>/deep/cache: not there yet */
+    char base[64];  /* removed at the end */
+    char cache[96]; /* <base>/deep/cache: not there yet */
     struct repo_id repo;
-    char file[200];     /* of the catalog */
+    char file[200]; /* of the catalog */
 };
 
 static inline int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

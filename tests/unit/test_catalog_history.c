@@ -218,8 +218,11 @@ static void a_first_record_has_no_predecessor(void **state)
 static void fill_items(struct snapshot *s, struct item *items)
 {
     for (int i = 0; i < 2; i++) {
-        items[i] = (struct item){.type = i ? ITEM_FILES : ITEM_SQLITE, .state = i ? STATE_FUZZY : STATE_EXACT,
-                                 .good = i == 0, .entries = 3 + (uint64_t)i, .bytes = 1ull << 40};
+        items[i] = (struct item){.type = i ? ITEM_FILES : ITEM_SQLITE,
+                                 .state = i ? STATE_FUZZY : STATE_EXACT,
+                                 .good = i == 0,
+                                 .entries = 3 + (uint64_t)i,
+                                 .bytes = 1ull << 40};
         OK(mem_strdup(&items[i].source, i ? "vectors" : "db", err));
         OK(mem_strdup(&items[i].path, i ? "/srv/v\n\xff" : "/srv/app.db", err));
         OK(fact_set_int(&items[i].facts, "rows.tasks", 12345, err));
@@ -275,10 +278,24 @@ static void a_snapshot_comes_back_whole_and_commits_its_packs(void **state)
     world_begin(&w);
     struct log_body body = {.head.kind = LOG_SNAPSHOT};
     struct snapshot *s = &body.snapshot;
-    *s = (struct snapshot){.id = id_of(1), .kind = SNAPSHOT_FORENSIC, .partial = true, .set = set, .host = host,
-                           .user = user, .tags = tags, .tag_count = 2, .time = {-5, 999999999}, .duration_ms = 77,
-                           .bytes_read = 1, .bytes_source = 2, .bytes_added = 3, .chunks_new = 4, .chunks_delta = 5,
-                           .of_run = {{1, 2, 3}}, .packs = packs, .pack_count = 2};
+    *s = (struct snapshot){.id = id_of(1),
+                           .kind = SNAPSHOT_FORENSIC,
+                           .partial = true,
+                           .set = set,
+                           .host = host,
+                           .user = user,
+                           .tags = tags,
+                           .tag_count = 2,
+                           .time = {-5, 999999999},
+                           .duration_ms = 77,
+                           .bytes_read = 1,
+                           .bytes_source = 2,
+                           .bytes_added = 3,
+                           .chunks_new = 4,
+                           .chunks_delta = 5,
+                           .of_run = {{1, 2, 3}},
+                           .packs = packs,
+                           .pack_count = 2};
     fill_items(s, items);
     struct catalog_chunk row = chunk_of(1, add_pack(w.c, 1, 77)); /* the second pack is not there: it was lost */
     OK(catalog_chunks_add(w.c, &row, 1, err));
@@ -489,12 +506,12 @@ static void damage_stands_until_it_is_looked_for_as_deeply(void **state)
     world_begin(&w);
     add_snapshot(&w, &(struct brief){.id = 1});
     add_note(&w, 1, 1, true);
-#define IS(damaged_, ok_, level_, number_)                                                                             \
-    r = row_of(&w, 1);                                                                                                 \
-    assert_int_equal(r.damaged, damaged_);                                                                             \
-    assert_int_equal(r.verified_ok, ok_);                                                                              \
-    assert_int_equal(r.verified_level, level_);                                                                        \
-    assert_int_equal(r.verified_at.sec, 1700000000 + (int64_t)(number_) - 1);                                          \
+#define IS(damaged_, ok_, level_, number_)                                  \
+    r = row_of(&w, 1);                                                      \
+    assert_int_equal(r.damaged, damaged_);                                  \
+    assert_int_equal(r.verified_ok, ok_);                                   \
+    assert_int_equal(r.verified_level, level_);                             \
+    assert_int_equal(r.verified_at.sec, 1700000000 + (int64_t)(number_)-1); \
     snapshot_row_release(&r)
     IS(false, true, 1, 2);
     add_note(&w, 1, 3, true); /* number 3 */
@@ -629,8 +646,14 @@ static void add_run(struct world *w, uint8_t id, const char *verb, const char *s
 
     snprintf(v, sizeof v, "%s", verb);
     snprintf(st, sizeof st, "%s", state);
-    body.run = (struct run_record){.id = {{0xab, id}}, .verb = v, .state = st, .user = text, .host = text,
-                                   .detail = text, .steps = &step, .step_count = 1};
+    body.run = (struct run_record){.id = {{0xab, id}},
+                                   .verb = v,
+                                   .state = st,
+                                   .user = text,
+                                   .host = text,
+                                   .detail = text,
+                                   .steps = &step,
+                                   .step_count = 1};
     apply(w, &body);
 }
 
@@ -697,8 +720,13 @@ static void a_record_that_fails_leaves_nothing(void **state)
     (void)state;
     assert_non_null(packs);
     world_begin(&w);
-    body.snapshot = (struct snapshot){.id = id_of(1), .kind = SNAPSHOT_BACKUP, .set = text, .host = text, .user = text,
-                                      .packs = packs, .pack_count = TOO_MANY_PACKS};
+    body.snapshot = (struct snapshot){.id = id_of(1),
+                                      .kind = SNAPSHOT_BACKUP,
+                                      .set = text,
+                                      .host = text,
+                                      .user = text,
+                                      .packs = packs,
+                                      .pack_count = TOO_MANY_PACKS};
     FAILS(ERR_LIMIT, catalog_apply(w.c, &body, &d, err)); /* its row is in by then */
     OK(catalog_begin(w.c, err));
     add_pack(w.c, 1, 0);

@@ -44,7 +44,8 @@ static enum errc write_step(struct catalog *c, uint64_t number, struct err *err)
     return rc == ERR_OK ? catalog_commit(c, err) : rc;
 }
 
-static pid_t start(const struct place_for_test *p, int (*work)(const struct place_for_test *p, unsigned arg), unsigned arg)
+static pid_t start(const struct place_for_test *p, int (*work)(const struct place_for_test *p, unsigned arg),
+                   unsigned arg)
 {
     pid_t pid = fork();
 
@@ -126,8 +127,8 @@ static int die_in_the_middle(const struct place_for_test *p, unsigned arg)
     uint32_t id;
 
     (void)arg;
-    if (!rows || catalog_open(p->cache, &p->repo, &c, &temporary, NULL) != ERR_OK ||
-        catalog_begin(c, NULL) != ERR_OK || catalog_pack_add(c, &pack, 1, 1, 0, &id, NULL) != ERR_OK)
+    if (!rows || catalog_open(p->cache, &p->repo, &c, &temporary, NULL) != ERR_OK || catalog_begin(c, NULL) != ERR_OK ||
+        catalog_pack_add(c, &pack, 1, 1, 0, &id, NULL) != ERR_OK)
         return 1;
     for (unsigned i = 0; i < 100000; i++)
         rows[i] = chunk_of(i, id);
@@ -230,7 +231,8 @@ static bool others_may_write(const struct place_for_test *p)
     return r == 0;
 }
 
-/* SQLite before 3.51.3 may lose a commit when another process checkpoints at that moment: there is one writer at a time. */
+/* SQLite before 3.51.3 may lose a commit when another process checkpoints at that moment: there is one writer at a
+ * time. */
 static void a_writer_keeps_others_out_until_it_has_committed(void **state)
 {
     struct place_for_test p;

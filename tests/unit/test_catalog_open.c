@@ -317,7 +317,7 @@ static int refuse(enum io_op op, const char *what, void *arg)
 static void a_temporary_one_serves_where_nothing_can_be_written(void **state)
 {
     static const struct refusal refusals[] = {
-        {IO_MKDIR, EROFS, "cache"}, {IO_MKDIR, ENOSPC, "cache"}, {IO_MKDIR, EACCES, "cache"},
+        {IO_MKDIR, EROFS, "cache"},   {IO_MKDIR, ENOSPC, "cache"},     {IO_MKDIR, EACCES, "cache"},
         {IO_OPEN, EACCES, "catalog"}, {IO_OPEN, EDQUOT, "catalog.db"},
     };
     struct place_for_test p;
@@ -457,8 +457,11 @@ static void a_last_seen_that_cannot_be_read_is_not_passed_over(void **state)
         if (i < 6)
             snprintf(text, sizeof text, "%s", bad[i]);
         else
-            snprintf(text, sizeof text, "%s%s%s", i == 6 ? "0 " : i == 7 ? "99999999999999999999 " : "12 ", hex,
-                     i == 8 ? " 3\n" : "\n");
+            snprintf(text, sizeof text, "%s%s%s",
+                     i == 6   ? "0 "
+                     : i == 7 ? "99999999999999999999 "
+                              : "12 ",
+                     hex, i == 8 ? " 3\n" : "\n");
         assert_int_equal(truncate(path, 0), 0);
         overwrite(path, 0, text, strlen(text));
         FAILS(ERR_CATALOG, catalog_last_seen(p.cache, &p.repo, &n, &d, err));
