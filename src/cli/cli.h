@@ -30,6 +30,9 @@ MUST_USE enum errc cli_snapshot(struct store *s, const char *spec, struct snapsh
 MUST_USE enum errc cli_snapshot_path(struct store *s, const char *spec, bool need_path, struct snapshot *out,
                                      char **path_out, struct err *err);
 
+/* Is the form of it right? To be asked before the repository is opened. */
+MUST_USE enum errc cli_check_path_spec(const char *spec, bool need_path, struct err *err);
+
 const char *kind_text(enum snapshot_kind k);                        /* "backup" */
 const char *item_type_text(enum item_type t);                       /* "sqlite" */
 const char *state_text(enum entry_state s);                         /* "exact" */

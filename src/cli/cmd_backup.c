@@ -177,6 +177,18 @@ static enum errc read_options(struct cli *c, const struct backup_plan *plan, str
     return rc;
 }
 
+/* Said before the work, not after it. */
+static enum errc check_hold(struct store *s, const char *name, struct err *err)
+{
+    struct snapshot_id id;
+    bool found = false;
+    enum errc rc = name ? catalog_hold(store_catalog(s), name, &id, &found, err) : ERR_OK;
+    if (rc != ERR_OK || !found)
+        return rc;
+    char hex[ID_HEX_BYTES];
+    return err_fail(err, ERR_NAME_TAKEN, "the hold '%s' is on snapshot %s", name, id_short(hex, &id));
+}
+
 enum errc cmd_backup(struct cli *c, struct err *err)
 {
     struct backup_plan plan = {0};
@@ -189,6 +201,8 @@ enum errc cmd_backup(struct cli *c, struct err *err)
         rc = read_options(c, &plan, &opt, err);
     if (rc == ERR_OK)
         rc = cli_open(c, !opt.dry_run, &s, err);
+    if (rc == ERR_OK)
+        rc = check_hold(s, opt.hold, err);
     if (rc == ERR_OK)
         rc = take_sets(c, s, &plan, &opt, err);
     store_close(s);

@@ -78,7 +78,7 @@ static void help_all(struct cli *c)
 
 enum errc cmd_help(struct cli *c, struct err *err)
 {
-    bool is_help = c->args.verb && strcmp(c->args.verb->name, "help") == 0;
+    bool is_help = c->args.verb && !opt_given(&c->args, OPT_HELP); /* else it is --help after some command */
     const struct verb *v = is_help ? NULL : c->args.verb;
     if (is_help && c->args.arg_count > 0) {
         v = verb_find(c->args.args[0]);

@@ -128,7 +128,9 @@ enum errc cmd_ls(struct cli *c, struct err *err)
     struct store *s = NULL;
     struct snapshot snap = {0};
     char *path = NULL;
-    enum errc rc = cli_open(c, false, &s, err);
+    enum errc rc = cli_check_path_spec(c->args.args[0], false, err);
+    if (rc == ERR_OK)
+        rc = cli_open(c, false, &s, err);
     if (rc == ERR_OK)
         rc = cli_snapshot_path(s, c->args.args[0], false, &snap, &path, err);
     if (rc == ERR_OK) {
@@ -217,7 +219,9 @@ enum errc cmd_dump(struct cli *c, struct err *err)
     struct store *s = NULL;
     struct snapshot snap = {0};
     char *path = NULL;
-    enum errc rc = cli_open(c, false, &s, err);
+    enum errc rc = cli_check_path_spec(c->args.args[0], true, err);
+    if (rc == ERR_OK)
+        rc = cli_open(c, false, &s, err);
     if (rc == ERR_OK)
         rc = cli_snapshot_path(s, c->args.args[0], true, &snap, &path, err);
     if (rc == ERR_OK) {

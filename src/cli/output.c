@@ -77,7 +77,7 @@ static void put_doc(struct ui *ui, json_t *doc, const char *end)
     if (!ui->stdout_failed) {
         pthread_mutex_lock(&ui->lock);
         ui_clear_line(ui);
-        if (json_dumpf(doc, stdout, JSON_COMPACT) != 0 || fputs(end, stdout) == EOF)
+        if (json_dumpf(doc, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12)) != 0 || fputs(end, stdout) == EOF)
             note_stdout(ui);
         pthread_mutex_unlock(&ui->lock);
     }

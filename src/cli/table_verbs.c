@@ -8,8 +8,9 @@
     .opt_count = sizeof((const enum opt_id[]){__VA_ARGS__}) / sizeof(enum opt_id)
 #define ANY_NUMBER ((size_t)-1)
 
-#define SNAPSHOT_NAMES \
-    "A snapshot is named by the first digits of its id (4 or more), latest, latest~N, latest@SET or a hold's name."
+#define SNAPSHOT_NAMES                                                                                          \
+    "A snapshot is named by the first digits of its id (4 or more), latest, latest~N, latest@SET or a hold's\n" \
+    "name."
 
 static const struct verb verbs[] = {
     {.name = "init",
@@ -95,7 +96,7 @@ static const struct verb verbs[] = {
      .text =
          "In place by default: what stands there is replaced in one step, and kept as a forensic snapshot first, so\n"
          "that 'snap undo' can bring it back. With --target everything goes below another directory.\n"
-         "With --resume, ID may name the run to finish. " SNAPSHOT_NAMES,
+         "With --resume, ID may name the run to finish.\n" SNAPSHOT_NAMES,
      .examples = "snap restore latest@app --dry-run\nsnap restore 3f2a --yes\nsnap restore latest --target /tmp/look\n"
                  "snap restore latest --include /srv/app/vectors/index.fvecs\nsnap restore --resume\n",
      .args = ARGS_SNAPSHOTS,

@@ -83,21 +83,25 @@ static enum errc try_splits(struct store *s, const char *spec, struct snapshot *
     return rc;
 }
 
+enum errc cli_check_path_spec(const char *spec, bool need_path, struct err *err)
+{
+    const char *colon = strchr(spec, ':');
+    if (strstr(spec, ":/") || (!need_path && (!colon || !colon[1])))
+        return ERR_OK;
+    err_fail(err, ERR_USAGE, "'%s' does not name a path in a snapshot", spec);
+    err_hint(err, "Give ID:PATH with the absolute path the file had, for example latest:/srv/app/app.db.");
+    return ERR_USAGE;
+}
+
 enum errc cli_snapshot_path(struct store *s, const char *spec, bool need_path, struct snapshot *out, char **path_out,
                             struct err *err)
 {
     *path_out = NULL;
-    const char *colon = strchr(spec, ':');
-    bool has_path = strstr(spec, ":/") != NULL;
-    if (!has_path && (need_path || (colon && colon[1]))) {
-        err_fail(err, ERR_USAGE, "'%s' does not name a path in a snapshot", spec);
-        err_hint(err, "Give ID:PATH with the absolute path the file had, for example latest:/srv/app/app.db.");
-        return ERR_USAGE;
-    }
-    enum errc rc = ERR_UNKNOWN_ID;
-    if (!need_path)
-        rc = cli_snapshot(s, spec, out, err);
-    if (rc == ERR_UNKNOWN_ID && has_path)
+    enum errc rc = cli_check_path_spec(spec, need_path, err);
+    if (rc != ERR_OK)
+        return rc;
+    rc = need_path ? ERR_UNKNOWN_ID : cli_snapshot(s, spec, out, err);
+    if (rc == ERR_UNKNOWN_ID && strstr(spec, ":/"))
         rc = try_splits(s, spec, out, path_out, err);
     return rc;
 }
