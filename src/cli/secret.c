@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,6 @@ static enum errc read_hidden(struct cli *c, const char *prompt, char *dst, struc
         struct termios quiet = old;
         quiet.c_lflag &= ~(tcflag_t)ECHO;
         quiet.c_lflag |= ECHONL;
-        quiet.c_lflag &= ~(tcflag_t)ISIG; /* a signal would leave the terminal without echo */
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     }
     pthread_mutex_lock(&c->ui.lock);
@@ -103,14 +103,16 @@ static enum errc read_hidden(struct cli *c, const char *prompt, char *dst, struc
     fprintf(stderr, "%s: ", prompt);
     fflush(stderr);
     pthread_mutex_unlock(&c->ui.lock);
-    ssize_t got = read(STDIN_FILENO, dst, PASSPHRASE_MAX_BYTES + 1);
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    bool ready = poll(&in, 1, -1) == 1; /* not restarted after a signal, unlike read: the echo comes back on */
+    ssize_t got = ready ? read(STDIN_FILENO, dst, PASSPHRASE_MAX_BYTES + 1) : 0;
     int cause = errno;
     if (echo_off)
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
     if (got < 0)
         return err_sys(err, ERR_NO_KEY, cause, "cannot read from the terminal");
     dst[got] = '\0';
-    if (memchr(dst, 3, (size_t)got) || signals_interrupted())
+    if (!ready || signals_interrupted())
         return err_fail(err, ERR_INTERRUPTED, "interrupted");
     dst[strcspn(dst, "\r\n")] = '\0';
     if (!dst[0])
