@@ -63,6 +63,11 @@ static void test_files_as_young_as_the_last_look_are_read_again(void **state)
     assert_int_equal(reuses_with(&t, first, look, false), 1);
     assert_int_equal(reuses_with(&t, first, look, true), 0);
     assert_int_equal(reuses_with(&t, first, (struct timestamp){0, 0}, false), 0);
+    /* an old mtime helps nothing when the ctime is young */
+    tree_age(&t, "f", 7200);
+    struct fake_sink *aged = run(&t);
+    assert_int_equal(reuses_with(&t, aged, time_now(), false), 0);
+    fake_free(aged);
     /* an mtime of the future is always too young, whatever its ctime */
     tree_age(&t, "f", -7200);
     struct fake_sink *second = run(&t);

@@ -107,6 +107,7 @@ static void test_holes(void **state)
         poke(tree_path(&t, "edges"), edges[i], "data at an edge");
     poke(tree_path(&t, "short"), 0, "here");
     poke(tree_path(&t, "short"), 40000, "and here");
+    assert_int_equal(truncate(tree_path(&t, "short"), 100000), 0);
     struct capture_options opt = {.diag = NULL};
     struct capture_result r;
     struct fake_sink *f = run_with(&t, NULL, &opt, &r);
@@ -126,8 +127,10 @@ static void test_holes(void **state)
     }
     assert_int_equal(seen, 4);
     e = fake_find(f, "short");
+    assert_true(e->piece_count > 0);
     for (size_t i = 0; i < e->piece_count; i++)
         assert_non_null(e->pieces[i].data);
+    assert_int_equal(e->size, 100000);
     assert_true(r.bytes < 1 << 20);
     fake_free(f);
     tree_free(&t);
