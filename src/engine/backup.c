@@ -185,6 +185,7 @@ static enum errc run_source(struct backup *b, const struct source_spec *spec, en
         .self_exe = b->opt->self_exe,
         .checkpoint = spec->checkpoint,
         .force_read = b->opt->force_read,
+        .raw_if_damaged = b->opt->kind == SNAPSHOT_FORENSIC,
         .one_file_system = spec->one_file_system,
         .exclude_caches = spec->exclude_caches,
         .exclude = spec->exclude,
@@ -219,6 +220,27 @@ static enum errc capture_with(struct backup *b, const struct source_spec *spec, 
     return rc;
 }
 
+/* Forensic: that nothing stood there is worth knowing, for undo takes away what was made. */
+static enum errc store_absent(struct backup *b, const struct source_spec *spec, struct item *item, struct err *err)
+{
+    struct list_writer *list;
+    struct entry e = {.path = "", .type = ENTRY_ABSENT};
+    enum errc rc = list_writer_open(b->session, NULL, &list, err);
+    if (rc != ERR_OK)
+        return rc;
+    rc = list_writer_node(list, &e, err);
+    if (rc == ERR_OK)
+        rc = list_writer_finish(list, &item->list, err);
+    list_writer_free(list);
+    if (rc == ERR_OK)
+        rc = mem_strdup(&item->source, spec->name, err);
+    if (rc == ERR_OK)
+        rc = mem_strdup(&item->path, spec->path, err);
+    item->type = spec->type;
+    item->good = true;
+    return rc;
+}
+
 /* Errors that are the source's own: the item is left out, the rest goes on. */
 static bool is_source_error(enum errc rc)
 {
@@ -243,6 +265,8 @@ static enum errc capture_item(struct backup *b, const struct source_spec *spec, 
         result = (struct capture_result){.good = true};
         rc = capture_with(b, spec, type, NULL, item, &result, err);
     }
+    if (rc == ERR_OK && previous && type == ITEM_SQLITE && result.bytes_read == 0 && result.facts.count == 0)
+        rc = fact_list_copy(&result.facts, &previous->facts, err); /* it had not changed and was not opened */
     if (rc == ERR_OK) {
         item->type = type;
         item->state = result.worst;
@@ -270,6 +294,8 @@ static enum errc capture_all(struct backup *b, struct err *err)
     for (size_t i = 0; rc == ERR_OK && i < set->source_count; i++) {
         struct item *item = &b->snap.items[b->snap.item_count];
         rc = capture_item(b, &set->sources[i], item, err);
+        if (rc == ERR_SOURCE_MISSING && b->opt->kind == SNAPSHOT_FORENSIC)
+            rc = store_absent(b, &set->sources[i], item, err);
         if (rc == ERR_OK) {
             b->snap.item_count++;
             b->snap.partial = b->snap.partial || !item->good;

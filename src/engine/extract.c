@@ -88,7 +88,7 @@ static enum errc map_path(struct pass *p, const char *path, size_t len, bool *wa
         return err_fail(err, ERR_DAMAGED, "an entry's path is not one that may be restored");
     buf_clear(&p->rel);
     enum errc rc = buf_append_str(&p->rel, p->x->root_name, err);
-    if (rc == ERR_OK && len > 0 && p->rel.len > 0)
+    if (rc == ERR_OK && len > 0 && p->rel.len > 0 && !p->x->suffixes)
         rc = buf_append_str(&p->rel, "/", err);
     if (rc == ERR_OK)
         rc = buf_append(&p->rel, path, len, err);

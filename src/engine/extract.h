@@ -16,6 +16,7 @@ struct extract {
     const struct stream_root *list;
     int root_fd;                 /* the directory to write below; the caller's */
     const char *root_name;       /* name below root_fd for the entry "" (a file's, a database's or a directory's own name) */
+    bool suffixes;               /* a raw database: "-wal" becomes root_name-wal, not root_name/-wal */
     const char *only;            /* entries at or below this path of the list, which takes the place of ""; NULL or "": all */
     const struct diag *diag;
     uint64_t bytes_before, bytes_total; /* for progress */

@@ -56,6 +56,7 @@ struct capture_options {
     const char *self_exe;              /* program to run helper processes with; NULL: /proc/self/exe */
     enum checkpoint_mode checkpoint;
     bool force_read;                   /* trust no times, no probes, no holes */
+    bool raw_if_damaged;               /* forensic: a database that quick_check calls damaged is taken as plain bytes too */
     bool one_file_system;
     bool exclude_caches;               /* directories with a CACHEDIR.TAG */
     const char *const *exclude;        /* patterns (path_matches) */

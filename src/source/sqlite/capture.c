@@ -260,6 +260,8 @@ static enum errc capture(struct job *j, struct err *err)
     rc = run(j, &report, err);
     if (rc != ERR_OK)
         return rc;
+    if (report.outcome == OUTCOME_OK && report.damaged && j->opt->raw_if_damaged)
+        report.outcome = OUTCOME_DAMAGED;
     if (report.outcome == OUTCOME_OK)
         return finish(j, &report, err);
     return fall_back_to_raw(j, &report, err);

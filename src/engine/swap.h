@@ -1,0 +1,34 @@
+/* Putting staged parts in place, and back. Layer: engine, private. Every step may be done again after a crash. */
+#ifndef SNAP_ENGINE_SWAP_H
+#define SNAP_ENGINE_SWAP_H
+
+#include <sys/types.h>
+
+#include "engine/stage.h"
+
+/* Decide what is to be done with each part and note holders; nothing is changed. ERR_TARGET_IN_USE, ERR_TARGET_UNSUITABLE. */
+MUST_USE enum errc swap_plan(struct part *p, const struct restore_options *opt, struct err *err);
+/* Put the part in place. On failure the target is as it was, or can be told to be half done by p->swapped. */
+MUST_USE enum errc swap_do(struct part *p, const struct restore_options *opt, struct err *err);
+/* Take it back, as far as files were exchanged; *needs_forensic_out: what was overwritten (a database under its users)
+ * has to come from the forensic copy. */
+MUST_USE enum errc swap_back(struct part *p, bool *needs_forensic_out, struct err *err);
+/* Does the live target have what was captured? Databases are read once more; text gets what differs. */
+MUST_USE enum errc swap_verify(struct part *p, const struct restore_options *opt, bool *match_out, char *text, size_t cap,
+                               struct err *err);
+
+/* --- merge.c: a directory, file by file ---- */
+MUST_USE enum errc merge_into(struct part *p, const struct restore_options *opt, struct err *err);
+
+/* --- in_use.c: open files below a directory, mounts ---- */
+struct open_file {
+    pid_t pid;
+    char name[32];      /* of the program */
+    char path[400];
+};
+/* At most max of them; *count_out may be larger. */
+MUST_USE enum errc open_files_below(const char *dir, struct open_file *out, size_t max, size_t *count_out, struct err *err);
+/* Is dir, or anything below it, a mount point? name_out gets the first. */
+MUST_USE enum errc mounts_below(const char *dir, bool *found_out, char *name_out, size_t cap, struct err *err);
+
+#endif
