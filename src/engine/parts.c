@@ -102,6 +102,8 @@ static enum errc on_end(struct reading *r, const struct entry_end *end, struct e
     if (!r->in_part)
         return ERR_OK;
     p->bytes += end->size;
+    if (r->at_root && p->kind == PART_SQLITE && end->state != STATE_EXACT)
+        p->kind = PART_RAW; /* its files as they were, because SQLite could not read it */
     if (!r->at_root || p->kind != PART_SQLITE || !end->facts)
         return ERR_OK;
     enum errc rc = fact_list_get(end->facts, end->facts_len, &p->facts, err);

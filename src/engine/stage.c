@@ -1,5 +1,6 @@
 #include "engine/stage.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -249,11 +250,11 @@ static enum errc note_identity(struct part *p, struct err *err)
     return rc;
 }
 
-enum errc stage_fill(struct stage *s, struct part *p, struct err *err)
+enum errc stage_fill(struct stage *s, struct part *p, const char *root, struct err *err)
 {
     struct extract_result result;
     struct proving proving = {.stage = s, .part = p};
-    struct extract x = {.store = s->store, .list = &s->snap->items[p->item].list, .root_name = "new",
+    struct extract x = {.store = s->store, .list = &s->snap->items[p->item].list, .root_name = root,
                         .suffixes = p->kind == PART_RAW, .only = p->list_path, .diag = s->diag,
                         .bytes_before = s->bytes_done, .bytes_total = s->bytes_total, .each = prove_entry,
                         .arg = &proving};
@@ -274,5 +275,25 @@ enum errc stage_fill(struct stage *s, struct part *p, struct err *err)
     if (result.xattrs_skipped > 0)
         diag_message(s->diag, DIAG_WARNING, "", "%llu files lack extended attributes that this file system refused",
                      (unsigned long long)result.xattrs_skipped);
-    return note_identity(p, err);
+    return strcmp(root, "new") == 0 ? note_identity(p, err) : ERR_OK;
+}
+
+void stage_sweep(const char *dir, bool (*keep)(void *arg, const char *path), void *arg)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    while (d && (e = readdir(d)) != NULL) {
+        struct part left = {.lock_fd = -1};
+        struct err ignored;
+        bool there;
+        if (strncmp(e->d_name, ".snap-restore-", 14) != 0 || path_join(dir, e->d_name, &left.staging, &ignored) != ERR_OK)
+            continue;
+        left.path = left.staging;
+        if (!keep(arg, left.staging) && stage_reopen(&left, &there, &ignored) == ERR_OK && there)
+            (void)!stage_remove(&left, &ignored);
+        stage_unlock(&left);
+        free(left.staging);
+    }
+    if (d)
+        closedir(d);
 }

@@ -24,8 +24,12 @@ struct stage {
 MUST_USE enum errc stage_make(const struct stage *s, struct part *p, size_t index, struct err *err);
 /* Open the one of a run that was cut off and take its lock. *there_out false: it is gone. ERR_LOCKED: its restore is at work. */
 MUST_USE enum errc stage_reopen(struct part *p, bool *there_out, struct err *err);
-/* Write the part's entries to staging/new and prove them: names, facts of databases against those captured. */
-MUST_USE enum errc stage_fill(struct stage *s, struct part *p, struct err *err);
+/* Write the part's entries to staging/<root> ("new"; for a restore to --target a path below it) and prove them: names, facts of
+ * databases against those captured. */
+MUST_USE enum errc stage_fill(struct stage *s, struct part *p, const char *root, struct err *err);
+/* Remove staging places in dir that nobody works on and that keep(arg, path) does not want: left by restores that were cut off
+ * before they changed anything. */
+void stage_sweep(const char *dir, bool (*keep)(void *arg, const char *path), void *arg);
 /* One sync of the file system that the staging place is on. */
 MUST_USE enum errc stage_sync(struct part *p, struct err *err);
 /* Is there something at staging/new (or new-wal ...)? */

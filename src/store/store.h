@@ -154,6 +154,10 @@ MUST_USE enum errc store_verify(struct store *s, const struct store_verify_optio
                                 struct err *err);
 void store_verify_result_release(struct store_verify_result *r);
 
+/* Read these packs back: every record decoded and named again. ERR_DAMAGED, ERR_MISSING_OBJECT. */
+MUST_USE enum errc store_check_packs(struct store *s, const struct digest *packs, size_t count, const struct diag *diag,
+                                     struct err *err);
+
 /* Throw the catalog away and make it anew from the log and the packs. */
 MUST_USE enum errc store_rebuild(struct store *s, const struct diag *diag, struct err *err);
 

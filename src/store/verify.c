@@ -372,3 +372,27 @@ enum errc store_verify(struct store *s, const struct store_verify_options *opt, 
     pthread_mutex_destroy(&v.lock);
     return rc;
 }
+
+enum errc store_check_packs(struct store *s, const struct digest *packs, size_t count, const struct diag *diag,
+                            struct err *err)
+{
+    struct store_verify_options opt = {.read_data = true, .diag = diag};
+    struct store_verify_result result = {0};
+    struct verify v = {.store = s, .opt = &opt, .result = &result};
+    struct verify_worker w = {0};
+    pthread_mutex_init(&v.lock, NULL);
+    enum errc rc = worker_init(&v, &w, err);
+    for (size_t i = 0; rc == ERR_OK && i < count; i++) {
+        struct catalog_pack p = {.name = packs[i]};
+        rc = check_pack(&v, &w, &p, err);
+    }
+    if (rc == ERR_OK && result.error_count > 0)
+        rc = err_fail(err, ERR_DAMAGED, "%s: %s", result.errors[0].object, result.errors[0].message);
+    chunk_reader_free(w.chunks);
+    hasher_free(w.hasher);
+    free(w.buffer);
+    verify_release(&v);
+    store_verify_result_release(&result);
+    pthread_mutex_destroy(&v.lock);
+    return rc;
+}

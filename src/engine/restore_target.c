@@ -1,0 +1,155 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/path.h"
+#include "engine/restore_work.h"
+
+/* Elsewhere: everything is staged beside the target, proven, and appears under its name at once. */
+
+static enum errc check_target(const char *target, bool *exists, struct stat *st, struct err *err)
+{
+    *exists = lstat(target, st) == 0;
+    if (!*exists)
+        return errno == ENOENT || errno == ENOTDIR ? ERR_OK
+                                                   : err_sys(err, ERR_TARGET_UNSUITABLE, errno, "%s", target);
+    if (!S_ISDIR(st->st_mode))
+        return err_fail(err, ERR_TARGET_EXISTS, "%s exists and is not a directory", target);
+    DIR *d = opendir(target);
+    if (!d)
+        return err_sys(err, ERR_TARGET_UNSUITABLE, errno, "%s", target);
+    bool empty = true;
+    struct dirent *e;
+    while ((e = readdir(d)) != NULL)
+        empty = empty && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0);
+    closedir(d);
+    return empty ? ERR_OK : err_fail(err, ERR_TARGET_EXISTS, "%s is not empty", target);
+}
+
+/* The directories between the target and a part: its path's parents, below staging. */
+static enum errc make_between(const char *staging, const char *rel, struct err *err)
+{
+    enum errc rc = ERR_OK;
+    for (const char *slash = strchr(rel, '/'); rc == ERR_OK && slash; slash = strchr(slash + 1, '/')) {
+        struct buf path;
+        struct err why;
+        buf_init(&path, 128 * 1024);
+        rc = buf_append_fmt(&path, err, "%s/%.*s", staging, (int)(slash - rel), rel);
+        if (rc == ERR_OK)
+            rc = buf_terminate(&path, err);
+        if (rc == ERR_OK && io_mkdirat(AT_FDCWD, (const char *)path.data, 0700, &why) != ERR_OK &&
+            why.sys_errno != EEXIST)
+            rc = err_sys(err, ERR_IO, why.sys_errno, "cannot make %s", (const char *)path.data);
+        buf_release(&path);
+    }
+    return rc;
+}
+
+static enum errc stage_part(struct restore_work *w, struct part *p, const char *staging, struct err *err)
+{
+    struct buf root;
+    struct timestamp begun = time_now();
+    uint64_t ns = monotonic_ns();
+    buf_init(&root, 128 * 1024);
+    const char *rel = p->path + strlen(w->opt->target);
+    while (*rel == '/')
+        rel++;
+    enum errc rc = mem_strdup(&p->staging, staging, err);
+    if (rc == ERR_OK)
+        rc = buf_append_fmt(&root, err, "new%s%s", *rel ? "/" : "", rel);
+    if (rc == ERR_OK)
+        rc = buf_terminate(&root, err);
+    if (rc == ERR_OK)
+        rc = make_between(staging, (const char *)root.data, err);
+    if (rc == ERR_OK)
+        rc = stage_fill(&w->stage, p, (const char *)root.data, err);
+    if (rc == ERR_OK)
+        rc = work_step(w, "stage and verify", p->path, begun, ns, true, NULL, err);
+    p->swapped = rc == ERR_OK;
+    buf_release(&root);
+    return rc;
+}
+
+static enum errc publish(const char *staging, const char *target, bool exists, const struct stat *st, struct err *err)
+{
+    char *new_dir, *parent = NULL;
+    int fd = -1;
+    enum errc rc = path_join(staging, "new", &new_dir, err);
+    if (rc != ERR_OK)
+        return rc;
+    if (exists && (chown(new_dir, st->st_uid, st->st_gid) != 0 || chmod(new_dir, st->st_mode & 07777) != 0))
+        rc = err_sys(err, ERR_IO, errno, "cannot give %s the owner and mode of %s", new_dir, target);
+    if (rc == ERR_OK)
+        rc = io_renameat2(AT_FDCWD, new_dir, AT_FDCWD, target, exists ? 0 : 1 /* RENAME_NOREPLACE */, err);
+    if (rc == ERR_OK)
+        rc = path_parent(target, &parent, err);
+    if (rc == ERR_OK)
+        rc = io_open(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY, 0, &fd, err);
+    if (rc == ERR_OK)
+        rc = io_fsync(fd, parent, err);
+    io_close_quietly(&fd);
+    free(new_dir);
+    free(parent);
+    return rc;
+}
+
+static enum errc run(struct restore_work *w, struct part *place, bool exists, const struct stat *st, struct err *err)
+{
+    char *new_dir = NULL;
+    enum errc rc = stage_make(&w->stage, place, 0, err);
+    if (rc == ERR_OK)
+        rc = path_join(place->staging, "new", &new_dir, err);
+    if (rc == ERR_OK)
+        rc = io_mkdirat(AT_FDCWD, new_dir, 0700, err);
+    free(new_dir);
+    for (size_t i = 0; rc == ERR_OK && i < w->parts.count; i++)
+        rc = stage_part(w, &w->parts.parts[i], place->staging, err);
+    if (rc == ERR_OK)
+        rc = stage_sync(place, err);
+    if (rc == ERR_OK)
+        rc = publish(place->staging, w->opt->target, exists, st, err);
+    return rc;
+}
+
+enum errc work_to_target(struct restore_work *w, struct err *err)
+{
+    struct part place = {.lock_fd = -1};
+    struct stat st;
+    bool exists;
+    enum errc rc = check_target(w->opt->target, &exists, &st, err);
+    for (size_t i = 0; i < w->parts.count; i++) {
+        w->parts.parts[i].action = RESTORE_CREATE;
+        w->stage.bytes_total += w->parts.parts[i].bytes;
+    }
+    if (rc == ERR_OK)
+        rc = work_space(w, err);
+    struct err ignored;
+    if (rc != ERR_OK || w->opt->dry_run) {
+        (void)!work_outcome(w, &ignored);
+        return rc;
+    }
+    rc = mem_strdup(&place.path, w->opt->target, err);
+    if (rc == ERR_OK) {
+        pending_sweep(w);
+        rc = run(w, &place, exists, &st, err);
+    }
+    if (place.staging && stage_remove(&place, &ignored) != ERR_OK)
+        diag_error(w->opt->diag, &ignored);
+    free(place.staging);
+    free(place.path);
+    if (rc == ERR_OK && !store_is_read_only(w->store)) {
+        struct err why;
+        if (work_log(w, "done", NULL, &why) != ERR_OK)
+            diag_message(w->opt->diag, DIAG_WARNING, err_name(why.code), "no record of this restore was kept: %s",
+                         why.message);
+    } else if (rc == ERR_OK) {
+        diag_message(w->opt->diag, DIAG_NOTE, "read-only", "the repository is read-only: no record of this restore was kept");
+    }
+    (void)!work_outcome(w, &ignored);
+    return rc;
+}
