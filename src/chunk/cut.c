@@ -117,16 +117,19 @@ size_t cut_candidates(const struct gear *g, const uint8_t *data, size_t len, siz
         sum = (sum << 1) + g->table[data[i]];
         if ((sum & g->mask_large) != 0)
             continue;
-        size_t far = distance(i + 1, near), at = count;
-        if (count == cap && distance(out[cap - 1], near) <= far)
+        size_t far = distance(i + 1, near), place = count;
+        if (count == cap && distance(out[cap - 1], near) <= far) {
+            if (i + 1 > near)
+                break; /* from here on they only get farther */
             continue;
+        }
         if (count == cap)
-            at--;
+            place--;
         else
             count++;
-        for (; at > 0 && distance(out[at - 1], near) > far; at--)
-            out[at] = out[at - 1];
-        out[at] = i + 1;
+        for (; place > 0 && distance(out[place - 1], near) > far; place--)
+            out[place] = out[place - 1];
+        out[place] = i + 1;
     }
     return count;
 }
