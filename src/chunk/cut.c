@@ -118,11 +118,8 @@ size_t cut_candidates(const struct gear *g, const uint8_t *data, size_t len, siz
         if ((sum & g->mask_large) != 0)
             continue;
         size_t far = distance(i + 1, near), place = count;
-        if (count == cap && distance(out[cap - 1], near) <= far) {
-            if (i + 1 > near)
-                break; /* from here on they only get farther */
-            continue;
-        }
+        if (count == cap && distance(out[cap - 1], near) <= far)
+            break; /* up to near each is nearer than the last; behind it they only get farther */
         if (count == cap)
             place--;
         else

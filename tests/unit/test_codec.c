@@ -277,6 +277,7 @@ static void digits_round_trip(void **state)
         size_t n = pack(f, text, 100000, NULL, 0, 60000);
         assert_true(n > 0);
         assert_unpacks(f, n, text, 100000, NULL, 0);
+        assert_int_equal(pack(f, text, 100000, NULL, 0, CAP), n); /* the same after other chunks as before */
         n = pack(f, f->next, 100000, NULL, 0, CAP);
         assert_unpacks(f, n, f->next, 100000, NULL, 0);
         n = pack(f, text, 200, NULL, 0, CAP);
