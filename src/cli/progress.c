@@ -83,7 +83,7 @@ void ui_progress(struct ui *ui, const struct progress *p)
     if (now - ui->drawn_ns >= redraw_ns) {
         char line[LINE_MAX_BYTES + 1];
         size_t width = terminal_width() - 1, used = describe(ui, p, line, sizeof line);
-        if (p->current && used + 12 < width) {
+        if (p->current && p->current[0] && used + 12 < width) {
             line[used++] = ' ';
             line[used++] = ' ';
             path_show(line + used, width - used, p->current, strlen(p->current));

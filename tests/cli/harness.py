@@ -130,6 +130,19 @@ class Case(unittest.TestCase):
     def ids(self, *args):
         return [s["id"] for s in self.query("list", *args)]
 
+    def as_nobody(self):
+        """What to put before the program to run it as someone who may read the repository and the key, and no more."""
+        if os.geteuid() != 0:
+            self.skipTest("needs root to become someone else")
+        for d, _, names in os.walk(self.repo):
+            for n in [""] + names:
+                os.chmod(os.path.join(d, n), 0o444 if n else 0o555)
+        os.chmod(self.dir, 0o755)
+        os.chown(self.key, 65534, 65534)
+        os.makedirs(self.path("nobody"), exist_ok=True)
+        os.chown(self.path("nobody"), 65534, 65534)
+        return ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
     # --- data --------------------------------------------------------------------------------------------------------
 
     def write(self, path, data=b"", mode=None):

@@ -80,6 +80,39 @@ class Backup(Case):
         self.assertEqual(r.err, "", "no progress without a terminal")
         self.assertEqual(self.snap("-q", "backup", self.path("data")).out, "")
 
+    def on_a_terminal(self, *args, **env):
+        """What a terminal on standard error is sent."""
+        import pty
+        ours, theirs = pty.openpty()
+        p = subprocess.Popen([harness.SNAP, *args], env=self.environment(dict({"TERM": "xterm"}, **env)), cwd=self.dir,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs)
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:
+                break
+            if not data:
+                break
+            seen += data
+        os.close(ours)
+        p.communicate()
+        self.assertEqual(p.returncode, 0, seen)
+        return seen
+
+    def test_progress_on_a_terminal(self):
+        self.write("big", os.urandom(96 << 20))
+        seen = self.on_a_terminal("backup", self.path("big"))
+        lines = seen.split(b"\r")
+        self.assertTrue(any(b"MiB" in x for x in lines), seen)
+        self.assertTrue(seen.endswith(b"\r\x1b[K"), "the line is taken away at the end")
+        for x in lines:
+            self.assertLess(len(x), 90, "it fits the terminal")
+        self.assertTrue(any(b"% " in x for x in lines), b"what share is done: " + seen)
+        for args, env in ((["--no-progress"], {}), (["-q"], {}), (["--json"], {}), ([], {"TERM": "dumb"})):
+            self.assertEqual(self.on_a_terminal("backup", "--force-read", self.path("big"), *args, **env), b"")
+
     def test_paths_are_made_absolute_and_single(self):
         self.write("d/data", b"x")
         s = self.summary("backup", "d/../d/data", "./d//data", self.path("d/data"))

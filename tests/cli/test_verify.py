@@ -217,17 +217,8 @@ class Verify(Case):
         self.assertEqual(r.last()["databases"][0]["foreign_key_violations"], 1, str(r))
 
     def test_read_only_repository(self):
-        for d, _, names in os.walk(self.repo):
-            for n in [""] + names:
-                os.chown(os.path.join(d, n), 0, 0)
-                os.chmod(os.path.join(d, n), 0o555 if n == "" else 0o444)
-        os.chmod(self.dir, 0o755)
-        os.chown(self.key, 65534, 65534)
-        shutil.rmtree(self.cache)
-        as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-        env = {"SNAP_CACHE_DIR": self.path("nobody")}
-        os.mkdir(self.path("nobody"))
-        os.chown(self.path("nobody"), 65534, 65534)
+        as_nobody = self.as_nobody()
+        env = {"SNAP_CACHE_DIR": self.path("nobody/cache")}
         before = self.repo_state()
         s = self.summary("verify", "--read-data", prefix=as_nobody, env=env)
         self.assertFalse(s["recorded"])
