@@ -38,9 +38,14 @@ static enum errc make_encoder(const struct tuning *t, ZSTD_CCtx **out, struct er
         ZSTD_cParameter name;
         int value;
     } settings[] = {
-        {ZSTD_c_compressionLevel, t->level}, {ZSTD_c_windowLog, t->window_log}, {ZSTD_c_strategy, t->strategy},
-        {ZSTD_c_hashLog, t->hash_log},       {ZSTD_c_minMatch, t->min_match},   {ZSTD_c_contentSizeFlag, 0},
-        {ZSTD_c_checksumFlag, 0},            {ZSTD_c_dictIDFlag, 0},
+        {ZSTD_c_compressionLevel, t->level},
+        {ZSTD_c_windowLog, t->window_log},
+        {ZSTD_c_strategy, t->strategy},
+        {ZSTD_c_hashLog, t->hash_log},
+        {ZSTD_c_minMatch, t->min_match},
+        {ZSTD_c_contentSizeFlag, 0},
+        {ZSTD_c_checksumFlag, 0},
+        {ZSTD_c_dictIDFlag, 0},
     };
 
     *out = ZSTD_createCCtx();
@@ -126,8 +131,8 @@ static bool mostly_digits(const uint8_t *data, size_t len)
     return digits * 8 > DIGIT_SAMPLES * 3;
 }
 
-enum errc codec_compress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len,
-                         void *dst, size_t cap, size_t *len_out, struct err *err)
+enum errc codec_compress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len, void *dst,
+                         size_t cap, size_t *len_out, struct err *err)
 {
     ZSTD_CCtx *encoder = prefix ? c->delta : c->whole;
     size_t r;

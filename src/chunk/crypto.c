@@ -33,7 +33,10 @@ void gcm_release(struct gcm *g)
 }
 
 /* The library counts in int. */
-static bool fits(struct span a, struct span b) { return a.len <= INT_MAX && b.len <= INT_MAX; }
+static bool fits(struct span a, struct span b)
+{
+    return a.len <= INT_MAX && b.len <= INT_MAX;
+}
 
 enum errc gcm_encrypt(struct gcm *g, const uint8_t nonce[GCM_NONCE_BYTES], struct span aad, struct span src,
                       uint8_t *dst, uint8_t tag[GCM_TAG_BYTES], struct err *err)

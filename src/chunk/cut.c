@@ -13,7 +13,10 @@ enum {
 };
 
 /* n bits at the top: those that depend on the most bytes. */
-static uint64_t top_bits(unsigned n) { return ~UINT64_C(0) << (64 - n); }
+static uint64_t top_bits(unsigned n)
+{
+    return ~UINT64_C(0) << (64 - n);
+}
 
 enum errc gear_init(struct gear *g, const struct cut_params *params, const uint8_t key[32], struct err *err)
 {
@@ -104,7 +107,10 @@ size_t cut_next(const struct gear *g, const uint8_t *data, size_t len, bool fina
     return final || len >= p->max ? end : 0;
 }
 
-static size_t distance(size_t a, size_t b) { return a < b ? b - a : a - b; }
+static size_t distance(size_t a, size_t b)
+{
+    return a < b ? b - a : a - b;
+}
 
 size_t cut_candidates(const struct gear *g, const uint8_t *data, size_t len, size_t near, size_t *out, size_t cap)
 {

@@ -37,8 +37,8 @@ enum errc blob_unwrap(const uint8_t wrapping[KEY_BYTES], const void *aad, size_t
         return rc;
     const uint8_t *body = src + GCM_NONCE_BYTES;
     size_t plain_len = len - GCM_NONCE_BYTES - GCM_TAG_BYTES;
-    rc = gcm_decrypt(&g, src, (struct span){aad, aad_len}, (struct span){body, plain_len}, body + plain_len, out,
-                     &good, err);
+    rc = gcm_decrypt(&g, src, (struct span){aad, aad_len}, (struct span){body, plain_len}, body + plain_len, out, &good,
+                     err);
     gcm_release(&g);
     if (rc == ERR_OK && !good)
         rc = err_fail(err, ERR_WRONG_KEY, "the key does not open what was wrapped");
@@ -68,8 +68,7 @@ static OSSL_PARAM octets(const char *key, struct span s)
     return OSSL_PARAM_construct_octet_string(key, p.out, s.len);
 }
 
-static enum errc derive(const char *algorithm, const OSSL_PARAM *params, uint8_t *out, size_t out_len,
-                        struct err *err)
+static enum errc derive(const char *algorithm, const OSSL_PARAM *params, uint8_t *out, size_t out_len, struct err *err)
 {
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, algorithm, NULL);
     EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;

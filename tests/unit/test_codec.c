@@ -269,7 +269,7 @@ static void digits_round_trip(void **state)
 
     assert_non_null(text);
     for (size_t i = 0; i < 100000; i++)
-        text[i] = i % 12 < 9 ? (uint8_t)('0' + f->noise[i] % 10) : (uint8_t)", 0"[i % 12 - 9];
+        text[i] = i % 12 < 9 ? (uint8_t)('0' + f->noise[i] % 10) : (uint8_t) ", 0"[i % 12 - 9];
     for (int level = 1; level <= 5; level++) {
         struct codec *other = f->codec;
 

@@ -70,7 +70,8 @@ static void golden_cuts(void **state)
     assert_int_equal(offset, STREAM_BYTES);
 }
 
-/* Small sizes: thousands of cuts, some right behind the minimum, so that the bytes before it must have been rolled in. */
+/* Small sizes: thousands of cuts, some right behind the minimum, so that the bytes before it must have been rolled in.
+ */
 static void golden_small_cuts(void **state)
 {
     const struct fixture *f = *state;
@@ -220,8 +221,8 @@ static void candidates_hold_every_cut(void **state)
 static void unusable_sizes_are_refused(void **state)
 {
     static const struct cut_params bad[] = {
-        {0, 65536, 262144},         {63, 65536, 262144},   {65536, 65536, 262144},
-        {16384, 65536, 65536},      {16384, 65535, 70000}, {16384, 65536, CHUNK_MAX_BYTES + 1},
+        {0, 65536, 262144},    {63, 65536, 262144},   {65536, 65536, 262144},
+        {16384, 65536, 65536}, {16384, 65535, 70000}, {16384, 65536, CHUNK_MAX_BYTES + 1},
     };
     const uint8_t key[32] = {0};
     struct gear g;

@@ -92,8 +92,8 @@ static void scrypt_vectors(void **state)
     (void)state;
     assert_int_equal(kdf_scrypt("", 0, "", 0, &(struct scrypt_params){4, 1, 1}, out, NULL), ERR_OK);
     assert_hex(out, 32, "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442");
-    assert_int_equal(kdf_scrypt("pleaseletmein", 13, "SodiumChloride", 14, &(struct scrypt_params){14, 8, 1}, out, NULL),
-                     ERR_OK);
+    assert_int_equal(
+        kdf_scrypt("pleaseletmein", 13, "SodiumChloride", 14, &(struct scrypt_params){14, 8, 1}, out, NULL), ERR_OK);
     assert_hex(out, 32, "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2");
 }
 
@@ -101,8 +101,8 @@ static void scrypt_vectors(void **state)
 static void scrypt_parameters_are_bounded(void **state)
 {
     static const struct scrypt_params bad[] = {
-        {0, 8, 1}, {SCRYPT_MAX_LOG2_N + 1, 8, 1}, {255, 1, 1}, {16, 0, 1}, {16, SCRYPT_MAX_R + 1, 1}, {16, 255, 1},
-        {16, 8, 0}, {16, 8, SCRYPT_MAX_P + 1}, {20, 16, 1}, {20, 9, 1},
+        {0, 8, 1},  {SCRYPT_MAX_LOG2_N + 1, 8, 1}, {255, 1, 1}, {16, 0, 1}, {16, SCRYPT_MAX_R + 1, 1}, {16, 255, 1},
+        {16, 8, 0}, {16, 8, SCRYPT_MAX_P + 1},     {20, 16, 1}, {20, 9, 1},
     };
     uint8_t out[KEY_BYTES];
     struct err err;
@@ -158,9 +158,12 @@ static void hex_goes_both_ways(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_wrap_and_unwrap),          cmocka_unit_test(blobs_wrap_and_unwrap),
-        cmocka_unit_test(hkdf_vectors),                  cmocka_unit_test(scrypt_vectors),
-        cmocka_unit_test(scrypt_parameters_are_bounded), cmocka_unit_test(sha256_vectors),
+        cmocka_unit_test(keys_wrap_and_unwrap),
+        cmocka_unit_test(blobs_wrap_and_unwrap),
+        cmocka_unit_test(hkdf_vectors),
+        cmocka_unit_test(scrypt_vectors),
+        cmocka_unit_test(scrypt_parameters_are_bounded),
+        cmocka_unit_test(sha256_vectors),
         cmocka_unit_test(hex_goes_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,10 +125,8 @@ static void the_two_keys_are_not_mixed_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(name_is_hmac_sha256),
-        cmocka_unit_test(n1_type_key_and_bytes_make_the_name),
-        cmocka_unit_test(fingerprint_is_gmac),
-        cmocka_unit_test(fingerprint_sees_every_bit_and_the_length),
+        cmocka_unit_test(name_is_hmac_sha256),           cmocka_unit_test(n1_type_key_and_bytes_make_the_name),
+        cmocka_unit_test(fingerprint_is_gmac),           cmocka_unit_test(fingerprint_sees_every_bit_and_the_length),
         cmocka_unit_test(the_two_keys_are_not_mixed_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
