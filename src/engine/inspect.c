@@ -1,9 +1,11 @@
 #include "engine/inspect.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/io.h"
@@ -102,4 +104,211 @@ static int64_t count_tables(const struct fact_list *l, int64_t *rows_out)
             *rows_out += l->facts[i].integer;
         }
     return tables;
+}
+
+/* A capture that keeps nothing: the way to see a database that others are writing to in one state, its WAL included. */
+struct null_sink {
+    struct sink sink;
+    uint8_t room[128 * 1024];
+    struct diag diag;
+    bool damaged;    /* the warning says so */
+    char said[400];  /* the last warning */
+};
+
+static enum errc drop_previous(struct sink *s, const char *path, size_t len, const struct entry **out, struct err *err)
+{
+    (void)s;
+    (void)path;
+    (void)len;
+    (void)err;
+    *out = NULL;
+    return ERR_OK;
+}
+
+static enum errc drop_entry(struct sink *s, const struct entry *e, struct err *err)
+{
+    (void)s;
+    (void)e;
+    (void)err;
+    return ERR_OK;
+}
+
+static enum errc drop_begin(struct sink *s, uint32_t fixed, struct err *err)
+{
+    (void)s;
+    (void)fixed;
+    (void)err;
+    return ERR_OK;
+}
+
+static enum errc drop_space(struct sink *s, uint8_t **ptr, size_t *room, struct err *err)
+{
+    struct null_sink *n = (struct null_sink *)s;
+    (void)err;
+    *ptr = n->room;
+    *room = sizeof n->room;
+    return ERR_OK;
+}
+
+static enum errc drop_advance(struct sink *s, size_t len, struct err *err)
+{
+    (void)s;
+    (void)len;
+    (void)err;
+    return ERR_OK;
+}
+
+static enum errc drop_data(struct sink *s, const void *data, size_t len, struct err *err)
+{
+    (void)data;
+    return drop_advance(s, len, err);
+}
+
+static enum errc drop_hole(struct sink *s, uint64_t len, struct err *err)
+{
+    (void)len;
+    return drop_advance(s, 0, err);
+}
+
+static enum errc drop_end(struct sink *s, const struct entry *e, const struct entry_end *end, struct err *err)
+{
+    (void)end;
+    return drop_entry(s, e, err);
+}
+
+static enum errc drop_abandon(struct sink *s, struct err *err)
+{
+    return drop_advance(s, 0, err);
+}
+
+static void note_failed(struct sink *s, const char *path, const struct err *why)
+{
+    struct null_sink *n = (struct null_sink *)s;
+    (void)path;
+    snprintf(n->said, sizeof n->said, "%.*s", (int)sizeof n->said - 1, why->message);
+}
+
+static void note_message(void *arg, enum diag_level level, const char *name, const char *text)
+{
+    struct null_sink *n = arg;
+    if (level != DIAG_WARNING)
+        return;
+    n->damaged = strcmp(name, err_name(ERR_SOURCE_DAMAGED)) == 0;
+    snprintf(n->said, sizeof n->said, "%.*s", (int)sizeof n->said - 1, text);
+}
+
+static const struct sink_ops null_ops = {.previous = drop_previous,
+                                         .node = drop_entry,
+                                         .begin = drop_begin,
+                                         .space = drop_space,
+                                         .advance = drop_advance,
+                                         .data = drop_data,
+                                         .hole = drop_hole,
+                                         .end = drop_end,
+                                         .abandon = drop_abandon,
+                                         .reuse = drop_entry,
+                                         .failed = note_failed};
+
+static void describe_sqlite(struct inspect_result *out)
+{
+    const char *check = fact_text(&out->facts, "quick_check"), *notes = fact_text(&out->facts, "quick_check_notes");
+    int64_t rows, tables = count_tables(&out->facts, &rows);
+    out->ok = strncmp(check, "damaged", 7) != 0;
+    if (strcmp(check, "ok") != 0)
+        snprintf(out->detail, sizeof out->detail, "%.*s", (int)sizeof out->detail - 1, check);
+    else
+        snprintf(out->detail, sizeof out->detail,
+                 "%" PRId64 " tables, %" PRId64 " rows, %" PRId64 " pages of %" PRId64 " bytes, %s%s%.200s", tables, rows,
+                 fact_int(&out->facts, "page_count"), fact_int(&out->facts, "page_size"),
+                 fact_text(&out->facts, "journal_mode"), *notes ? "; " : "", notes);
+}
+
+static enum errc full_sqlite(const char *path, const char *self_exe, struct inspect_result *out, struct err *err)
+{
+    struct null_sink *n;
+    struct capture_result result = {0};
+    enum errc rc = mem_alloc(&n, sizeof *n, err);
+    if (rc != ERR_OK)
+        return rc;
+    n->sink.ops = &null_ops;
+    n->diag = (struct diag){.message = note_message, .arg = n};
+    struct capture_options opt = {.diag = &n->diag, .self_exe = self_exe, .force_read = true};
+    rc = sqlite_capture(path, &n->sink, &opt, &result, err);
+    if (rc == ERR_OK && result.worst != STATE_EXACT && !n->damaged) {
+        rc = err_fail(err, ERR_SOURCE_UNREADABLE, "%s", n->said);
+    } else if (rc == ERR_OK && result.worst != STATE_EXACT) {
+        out->ok = false;
+        snprintf(out->detail, sizeof out->detail, "%s", n->said);
+    }
+    if (rc == ERR_OK && result.worst == STATE_EXACT) {
+        out->facts = result.facts;
+        memset(&result.facts, 0, sizeof result.facts);
+        describe_sqlite(out);
+    }
+    fact_list_release(&result.facts);
+    free(n);
+    return rc;
+}
+
+/* --- what it is ----------------------------------------------------------------------------------------------------- */
+
+static enum errc describe_directory(const char *path, struct inspect_result *out, struct err *err)
+{
+    char shown[512];
+    uint64_t count = 0;
+    DIR *dir = opendir(path);
+    if (!dir)
+        return err_sys(err, ERR_SOURCE_UNREADABLE, errno, "%s", path_show(shown, sizeof shown, path, strlen(path)));
+    for (const struct dirent *d; (d = readdir(dir)) != NULL;)
+        count += strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+    closedir(dir);
+    out->ok = true;
+    snprintf(out->detail, sizeof out->detail, "%" PRIu64 " names in it", count);
+    return fact_set_int(&out->facts, "names", (int64_t)count, err);
+}
+
+static enum errc describe_file(const char *path, const struct stat *st, bool quick, const char *self_exe,
+                               struct inspect_result *out, struct err *err)
+{
+    uint8_t header[HEADER_BYTES];
+    char shown[512];
+    size_t got = 0;
+    int fd = -1;
+    path_show(shown, sizeof shown, path, strlen(path));
+    enum errc rc = io_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd, err);
+    if (rc == ERR_OK)
+        rc = io_pread(fd, header, sizeof header, 0, &got, shown, err);
+    io_close_quietly(&fd);
+    if (rc != ERR_OK)
+        return err_recode(err, err->sys_errno == ENOENT ? ERR_SOURCE_MISSING : ERR_SOURCE_UNREADABLE);
+    if (sqlite_looks_like(header, got)) {
+        snprintf(out->format, sizeof out->format, "sqlite");
+        return quick ? quick_sqlite(header, got, (uint64_t)st->st_size, out, err)
+                     : full_sqlite(path, self_exe, out, err);
+    }
+    out->ok = true;
+    snprintf(out->detail, sizeof out->detail, "%" PRIu64 " bytes of no format that is known", (uint64_t)st->st_size);
+    return fact_set_int(&out->facts, "bytes", (int64_t)st->st_size, err);
+}
+
+enum errc inspect_path(const char *path, bool quick, const char *self_exe, struct inspect_result *out, struct err *err)
+{
+    struct stat st;
+    char shown[512];
+    enum errc rc;
+    memset(out, 0, sizeof *out);
+    path_show(shown, sizeof shown, path, strlen(path));
+    if (stat(path, &st) != 0)
+        return err_sys(err, errno == ENOENT || errno == ENOTDIR ? ERR_SOURCE_MISSING : ERR_SOURCE_UNREADABLE, errno,
+                       "%s", shown);
+    snprintf(out->format, sizeof out->format, "%s", S_ISDIR(st.st_mode) ? "directory" : "file");
+    if (S_ISDIR(st.st_mode))
+        rc = describe_directory(path, out, err);
+    else if (S_ISREG(st.st_mode))
+        rc = describe_file(path, &st, quick, self_exe, out, err);
+    else
+        rc = err_fail(err, ERR_SOURCE_UNREADABLE, "%s is neither a file nor a directory", shown);
+    if (rc != ERR_OK)
+        inspect_release(out);
+    return rc;
 }
