@@ -38,7 +38,7 @@ static enum errc drop_one(struct removal *r, int fd, const char *name, bool is_d
         return io_renameat2(fd, name, r->top_fd, up, 1 /* RENAME_NOREPLACE */, err);
     }
     int sub;
-    (void)fchmodat(fd, name, 0700, 0); /* a directory without rights for its owner */
+    (void)!fchmodat(fd, name, 0700, 0); /* a directory without rights for its owner */
     rc = io_open(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &sub, err);
     if (rc != ERR_OK)
         return rc;
