@@ -7,7 +7,7 @@ enum {
     FORMAT_VERSION = 1,
     CHUNK_MAX_BYTES = 256 * 1024,      /* plain bytes of one chunk */
     RECORD_MAX_BYTES = CHUNK_MAX_BYTES + 1024, /* stored bytes of one record, tag included */
-    DELTA_MAX_N = 1 << 20,             /* versions since the last whole record */
+    DELTA_MAX_N = 1 << 14,             /* versions since the last whole record */
     DELTA_MAX_CHAIN = 24,              /* records a chunk is rebuilt from, at most */
     PACK_MAX_RECORDS = 1 << 20,
     PACK_TARGET_BYTES = 32 << 20,

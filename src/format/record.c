@@ -30,7 +30,7 @@ static const char *desc_fault(const struct record_desc *d)
         return "lengths of a raw record disagree";
     if ((d->n > 0) != (d->codec == CODEC_ZSTD_DELTA))
         return "delta count and codec disagree";
-    if (d->n > DELTA_MAX_N || 1 + __builtin_popcount(d->n) > DELTA_MAX_CHAIN)
+    if (d->n > DELTA_MAX_N || delta_chain_len(d->n) > DELTA_MAX_CHAIN)
         return "delta chain too long";
     if (d->n > 0 && memcmp(&d->base, &d->name, sizeof d->base) == 0)
         return "a delta of itself";

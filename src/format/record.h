@@ -43,12 +43,22 @@ struct record_desc {
     uint8_t transform;      /* enum transform_id */
     uint32_t dict;          /* 0: none */
     uint32_t n;             /* versions since the last whole record; 0: a whole record */
-    struct chunk_name base; /* meaningful when n > 0; the base's own n is n & (n - 1) */
+    struct chunk_name base; /* meaningful when n > 0; the base's own n is delta_base_n(n) */
 };
 
+/* The version that version n is based on: n with its lowest digit that is not 0, in base 4, made one less. So a chunk is
+ * rebuilt from at most 1 + the sum of n's digits records (docs/adr/0003). n > 0. */
 static inline uint32_t delta_base_n(uint32_t n)
 {
-    return n & (n - 1);
+    return n - (1u << (__builtin_ctz(n) & ~1));
+}
+
+static inline unsigned delta_chain_len(uint32_t n)
+{
+    unsigned records = 1;
+    for (; n > 0; n /= 4)
+        records += n % 4;
+    return records;
 }
 
 /* Table form of one descriptor, without name's pack position (number and offset are implied by order). */

@@ -6,7 +6,7 @@
 /* docs/adr/0001 (levels), 0003 (self-check and the delta rule). A delta is taken at once when it is at most an eighth
  * of the plain bytes; up to half, the whole is made too and the delta taken when it is at most half of that. */
 
-enum { LEVEL = 1, DELTA_LEVEL = 3, COPIES_MAX = 8 };
+enum { LEVEL = 2, DELTA_LEVEL = 3, COPIES_MAX = 8 };
 
 struct encoder {
     struct store *store;
@@ -62,8 +62,8 @@ struct namer *encoder_namer(struct encoder *e)
     return e->namer;
 }
 
-/* From the previous version (n - 1) down its own bases to version n & (n - 1): taking away the lowest bit of n - 1
- * again and again passes through it. False when there is none that can serve. */
+/* From the previous version (n - 1) down its own bases to version delta_base_n(n): counting down the lowest digit of
+ * n - 1 again and again passes through it. False when there is none that can serve. */
 static bool find_base(struct encoder *e, const struct chunk_name *previous, struct catalog_chunk *base_out,
                       uint32_t *n_out)
 {

@@ -7,6 +7,8 @@
  * fingerprint alone; where the previous version's cut is expected, the fingerprint of that many bytes is tried before
  * any cut is looked for, because the cut is a function of these same bytes. */
 
+enum { OVERWRITTEN_MAX = 4 };
+
 struct list_writer {
     struct session *session;
     struct list_encoder *encoder;
@@ -231,7 +233,8 @@ static enum errc cut_expected(struct list_writer *w, size_t avail, bool final, b
 }
 
 /* Bytes overwritten in place move no cut: when what follows the expected chunk is still there at its old distance, the
- * old cut is kept, so that the delta's base covers just this chunk. Looks at one and at two chunks on. */
+ * old cut is kept, so that the delta's base covers just this chunk. Looks a few chunks on, for changes
+ * that lie close together. */
 static enum errc cut_overwritten(struct list_writer *w, size_t avail, bool final, bool *done, bool *wait,
                                  struct err *err)
 {
@@ -241,7 +244,7 @@ static enum errc cut_overwritten(struct list_writer *w, size_t avail, bool final
     if (!ref || ref->last || ref->ref.len > avail)
         return ERR_OK;
     size_t at = ref->ref.len;
-    for (size_t i = w->matcher.next + 1; i < w->matcher.count && i <= w->matcher.next + 2; i++) {
+    for (size_t i = w->matcher.next + 1; i < w->matcher.count && i <= w->matcher.next + OVERWRITTEN_MAX; i++) {
         const struct match_ref *next = &w->matcher.refs[i];
         struct fingerprint print;
         if (at + next->ref.len > avail) {
@@ -263,6 +266,40 @@ static enum errc cut_overwritten(struct list_writer *w, size_t avail, bool final
     return ERR_OK;
 }
 
+/* A change that moved what follows: among the places where a cut could be, one has the chunk after the expected one
+ * behind it. */
+static enum errc cut_moved(struct list_writer *w, size_t avail, bool final, bool *done, bool *wait, struct err *err)
+{
+    enum { CANDIDATES = 8 };
+    const struct match_ref *ref = matcher_expected(&w->matcher);
+    const struct gear *gear = &w->session->store->gear;
+    const uint8_t *data = w->batch->data + w->start;
+    size_t ends[CANDIDATES];
+    *done = *wait = false;
+    if (!ref || ref->last || w->matcher.next + 1 >= w->matcher.count)
+        return ERR_OK;
+    const struct match_ref *next = &w->matcher.refs[w->matcher.next + 1];
+    *wait = !final && avail < gear->params.max + (size_t)next->ref.len;
+    if (next->last || *wait)
+        return ERR_OK;
+    size_t count = cut_candidates(gear, data, avail, ref->ref.len, ends, CANDIDATES);
+    for (size_t i = 0; i < count && !*done; i++) {
+        struct fingerprint print;
+        if (next->ref.len > avail - ends[i])
+            continue;
+        enum errc rc = same_print(w, data + ends[i], next, done, &print, err);
+        if (rc != ERR_OK)
+            return rc;
+        if (*done) {
+            struct match_ref base = *ref;
+            matcher_matched(&w->matcher, (int)w->matcher.next, w->offset);
+            w->matcher.anchor_new = w->offset + ends[i];
+            put_new(w, (uint32_t)ends[i], NULL, &base, false);
+        }
+    }
+    return ERR_OK;
+}
+
 static enum errc cut_content(struct list_writer *w, size_t avail, bool final, bool *wait, struct err *err)
 {
     bool done;
@@ -270,6 +307,8 @@ static enum errc cut_content(struct list_writer *w, size_t avail, bool final, bo
     enum errc rc = cut_expected(w, avail, final, &done, wait, err);
     if (rc == ERR_OK && !done && !*wait)
         rc = cut_overwritten(w, avail, final, &done, wait, err);
+    if (rc == ERR_OK && !done && !*wait)
+        rc = cut_moved(w, avail, final, &done, wait, err);
     if (rc != ERR_OK || done || *wait)
         return rc;
     const uint8_t *data = w->batch->data + w->start;

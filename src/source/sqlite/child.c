@@ -44,7 +44,8 @@ static bool parse_pair(struct child_job *job, const char *pair)
         uint64_t *wide;
         bool *flag;
     } keys[] = {{"dev", &job->dev, NULL},     {"ino", &job->ino, NULL},      {"spool", NULL, &job->spool},
-                {"copy", NULL, &job->copy},   {"fast", NULL, &job->fast_fail}};
+                {"copy", NULL, &job->copy},   {"fast", NULL, &job->fast_fail},
+                {"size", &job->image_bytes, NULL}, {"slots", &job->image_slots, NULL}};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strlen(keys[i].key) == key_len && memcmp(pair, keys[i].key, key_len) == 0) {
             if (keys[i].wide)
@@ -155,10 +156,11 @@ static int run_op(const char *op, const struct child_job *job, struct done_repor
     static const struct {
         const char *name;
         void (*run)(const struct child_job *job, struct done_report *report);
-    } ops[] = {{"capture", child_capture}, {"observe", child_observe}, {"look", child_look}, {"apply", child_apply}};
+    } ops[] = {{"capture", child_capture}, {"observe", child_observe}, {"look", child_look}, {"apply", child_apply},
+               {"check", child_check}};
 
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
-        if (strcmp(ops[i].name, op) == 0 && (job->name[0] || ops[i].run == child_observe)) {
+        if (strcmp(ops[i].name, op) == 0 && (job->name[0] || ops[i].run == child_observe || ops[i].run == child_check)) {
             ops[i].run(job, report);
             return 0;
         }

@@ -1,8 +1,8 @@
 /* The helper process: one job, one database. Layer: source (private to sqlite/; wraps sqlite3).
  *
- *   snap __sqlite <op> key=value ...      op: capture, observe, look, apply
+ *   snap __sqlite <op> key=value ...      op: capture, observe, look, apply, check
  *
- * Descriptors: 1 frames to the parent, 3 the directory of the database (becomes the working directory), 4 the image.
+ * Descriptors: 0 answers (check), 1 frames to the parent, 3 the directory of the database (becomes the working directory), 4 the image.
  */
 #ifndef SNAP_SOURCE_SQLITE_CHILD_H
 #define SNAP_SOURCE_SQLITE_CHILD_H
@@ -26,6 +26,8 @@ struct child_job {
     bool spool;                /* capture: by way of a temporary file */
     bool copy;                 /* the database is a private copy: it may be written to */
     bool fast_fail;            /* look: a short busy timeout */
+    uint64_t image_bytes;      /* check: of the stored image */
+    uint64_t image_slots;      /* check: blocks that the file at CHILD_IMAGE_FD has room for */
 };
 
 /* A connection through a guard. */
@@ -54,5 +56,6 @@ void child_capture(const struct child_job *job, struct done_report *report);
 void child_observe(const struct child_job *job, struct done_report *report);
 void child_look(const struct child_job *job, struct done_report *report);
 void child_apply(const struct child_job *job, struct done_report *report);
+void child_check(const struct child_job *job, struct done_report *report);
 
 #endif

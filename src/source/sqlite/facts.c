@@ -41,7 +41,8 @@ static int compare_bytes(void *arg, int a_len, const void *a, int b_len, const v
 
 static void need_collation(void *arg, sqlite3 *db, int encoding, const char *name)
 {
-    (void)arg;
+    if (arg)
+        ++*(unsigned *)arg;
     (void)sqlite3_create_collation_v2(db, name, encoding, NULL, compare_bytes, NULL);
 }
 
@@ -65,18 +66,30 @@ void facts_prepare_connection(sqlite3 *db)
 /* If the last error is an unknown function, give it a stub. */
 static bool stub_missing_function(sqlite3 *db)
 {
-    static const char prefix[] = "no such function: ";
-    const char *message = sqlite3_errmsg(db), *at = message ? strstr(message, prefix) : NULL;
+    static const char *const prefixes[] = {"no such function: ", "unknown function: "}; /* the latter with "()" behind */
+    const char *message = sqlite3_errmsg(db), *at = NULL;
     char name[256];
 
-    if (!at || strlen(at) - strlen(prefix) >= sizeof name)
+    for (size_t i = 0; i < 2 && !at; i++) {
+        at = message ? strstr(message, prefixes[i]) : NULL;
+        at = at ? at + strlen(prefixes[i]) : NULL;
+    }
+    if (!at || strlen(at) >= sizeof name)
         return false;
-    snprintf(name, sizeof name, "%s", at + strlen(prefix));
+    snprintf(name, sizeof name, "%s", at);
+    size_t len = strlen(name);
+    if (len > 2 && strcmp(name + len - 2, "()") == 0)
+        name[len - 2] = '\0';
     return sqlite3_create_function_v2(db, name, -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
                                       stub_function, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
+void facts_count_stubs(sqlite3 *db, unsigned *stubs)
+{
+    (void)sqlite3_collation_needed(db, stubs, need_collation);
+}
+
+int facts_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, unsigned *stubs)
 {
     int rc = SQLITE_ERROR;
 
@@ -84,13 +97,20 @@ static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
         rc = sqlite3_prepare_v2(db, sql, -1, out, NULL);
         if (rc == SQLITE_OK || !stub_missing_function(db))
             break;
+        ++*stubs;
     }
     return rc;
 }
 
+static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
+{
+    unsigned stubs = 0;
+    return facts_prepare(db, sql, out, &stubs);
+}
+
 /* Does a failure of a statement mean that the file is damaged? A schema that this version cannot parse is SQLITE_CORRUPT
  * too, but may be of a newer version or need a module. */
-static bool means_damage(sqlite3 *db, int rc)
+bool facts_means_damage(sqlite3 *db, int rc)
 {
     const char *message = sqlite3_errmsg(db);
 
@@ -103,7 +123,7 @@ static bool means_damage(sqlite3 *db, int rc)
               strstr(message, "unrecognized token")));
 }
 
-static bool is_constraint_message(const char *m)
+bool facts_is_constraint_message(const char *m)
 {
     return strncmp(m, "CHECK constraint failed", 23) == 0 || strncmp(m, "NULL value in ", 14) == 0 ||
            strncmp(m, "NUMERIC value in ", 17) == 0 || strncmp(m, "TEXT value in ", 14) == 0 ||
@@ -117,7 +137,7 @@ struct findings {
 
 static void note_failure(sqlite3 *db, int rc, struct findings *f)
 {
-    if (means_damage(db, rc)) {
+    if (facts_means_damage(db, rc)) {
         f->damaged = true;
         text_add(&f->damage, sqlite3_errmsg(db));
     } else {
@@ -141,7 +161,7 @@ static void quick_check(sqlite3 *db, struct findings *f)
         const char *m = (const char *)sqlite3_column_text(s, 0);
         if (!m || strcmp(m, "ok") == 0)
             continue;
-        if (is_constraint_message(m)) {
+        if (facts_is_constraint_message(m)) {
             text_add(&f->notes, m);
         } else {
             f->damaged = true;
@@ -206,7 +226,7 @@ static void count_rows(sqlite3 *db, const char *table, struct findings *f, int64
     *rows_out = -1;
     if (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         *rows_out = sqlite3_column_int64(s, 0);
-    } else if (means_damage(db, rc)) {
+    } else if (facts_means_damage(db, rc)) {
         note_failure(db, rc, f);
     } else {
         char note[300];
@@ -300,6 +320,9 @@ enum errc facts_collect(sqlite3 *db, const uint8_t *page1, uint64_t page_count, 
     *out = (struct facts_result){0};
     snprintf(sql, sizeof sql, "PRAGMA cache_size = -%d", CHECK_CACHE_KIB);
     (void)sqlite3_exec(db, sql, NULL, NULL, NULL);
+    /* A connection that only reads does not know CHECK constraints, one in WAL mode does: the same facts from both. It
+     * also keeps expressions of other people from being run. */
+    (void)sqlite3_exec(db, "PRAGMA ignore_check_constraints = 1", NULL, NULL, NULL);
     enum errc e = header_facts(page1, page_count, &out->list, err);
     if (e == ERR_OK)
         quick_check(db, &f);

@@ -74,7 +74,7 @@ enum errc frame_head(int fd, const struct diag *diag, enum frame_kind *kind_out,
         *len_out = 0;
         return ERR_OK;
     }
-    if (got < sizeof head || head[0] < FRAME_DATA || head[0] > FRAME_DONE || head[1] > FRAME_MAX_BYTES)
+    if (got < sizeof head || head[0] < FRAME_DATA || head[0] > FRAME_NEED || head[1] > FRAME_MAX_BYTES)
         return err_fail(err, ERR_CHILD, "the SQLite helper process said something that makes no sense");
     *kind_out = (enum frame_kind)head[0];
     *len_out = head[1];

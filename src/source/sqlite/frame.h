@@ -18,6 +18,7 @@ enum frame_kind {
     FRAME_NOTE = 3,   /* text for the operator: a warning */
     FRAME_TARGET = 4, /* struct target_report */
     FRAME_DONE = 5,   /* struct done_report */
+    FRAME_NEED = 6,   /* u64: the block of a stored image that is wanted; answered by one byte, 0 when it is there */
 };
 enum { FRAME_MAX_BYTES = 256 * 1024, FRAME_TEXT_MAX_BYTES = 600 };
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -45,6 +46,8 @@ static void make_arguments(struct arguments *a, const struct helper_spec *spec)
     add_number(a, "spool", spec->spool);
     add_number(a, "copy", spec->copy);
     add_number(a, "fast", spec->fast_fail);
+    add_number(a, "size", spec->image_bytes);
+    add_number(a, "slots", spec->image_slots);
     a->argv[0] = "snap";
     a->argv[1] = "__sqlite";
     a->argv[2] = spec->op;
@@ -57,7 +60,7 @@ enum errc helper_start(const struct helper_spec *spec, struct helper *h, struct 
 {
     static const char *const blanked[] = {"SNAP_PASSWORD=", "SNAP_PASSWORD_COMMAND=", NULL};
     struct arguments a;
-    int fds[2] = {-1, -1}, exe = -1, pass[2], as[2];
+    int fds[2] = {-1, -1}, answers[2] = {-1, -1}, exe = -1, pass[2], as[2];
     size_t passed = 0;
 
     *h = (struct helper){.fd = -1};
@@ -65,6 +68,8 @@ enum errc helper_start(const struct helper_spec *spec, struct helper *h, struct 
     enum errc rc = io_open(AT_FDCWD, spec->self_exe ? spec->self_exe : "/proc/self/exe", O_RDONLY, 0, &exe, err);
     if (rc == ERR_OK && pipe2(fds, O_CLOEXEC) != 0)
         rc = err_sys(err, ERR_CHILD, errno, "cannot make a pipe");
+    if (rc == ERR_OK && spec->answer_fd_out && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, answers) != 0)
+        rc = err_sys(err, ERR_CHILD, errno, "cannot make a socket");
     if (rc == ERR_OK) {
         (void)fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES);
         (void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
@@ -76,16 +81,20 @@ enum errc helper_start(const struct helper_spec *spec, struct helper *h, struct 
             pass[passed] = spec->image_fd;
             as[passed++] = CHILD_IMAGE_FD;
         }
-        struct process_spec p = {.argv = a.argv, .exe_fd = exe, .stdin_fd = -1, .stdout_fd = fds[1], .stderr_fd = -1,
+        struct process_spec p = {.argv = a.argv, .exe_fd = exe, .stdin_fd = answers[1], .stdout_fd = fds[1], .stderr_fd = -1,
                                  .pass_fds = pass, .pass_as = as, .pass_count = passed, .extra_env = blanked};
         rc = process_start(&p, &h->pid, err);
     }
     io_close_quietly(&exe);
     io_close_quietly(&fds[1]);
+    io_close_quietly(&answers[1]);
     if (rc != ERR_OK) {
         h->pid = 0;
         io_close_quietly(&fds[0]);
+        io_close_quietly(&answers[0]);
     }
+    if (spec->answer_fd_out)
+        *spec->answer_fd_out = answers[0];
     h->fd = fds[0];
     return rc;
 }

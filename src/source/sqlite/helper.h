@@ -38,6 +38,8 @@ struct helper_spec {
     int image_fd;              /* -1: none */
     enum checkpoint_mode checkpoint;
     bool spool, copy, fast_fail;
+    uint64_t image_bytes, image_slots; /* check */
+    int *answer_fd_out;                /* check: a socket to answer FRAME_NEED on; NULL for none. The caller's to close */
 };
 struct helper {
     pid_t pid; /* 0: none */

@@ -7,12 +7,33 @@
 
 struct image_file {
     sqlite3_file base;
-    int fd;
+    const struct image_source *source;
 };
 
-static int fd_of(sqlite3_file *f)
+static bool fd_size(void *arg, uint64_t *out)
 {
-    return ((struct image_file *)f)->fd;
+    struct stat st;
+
+    if (fstat(((struct image *)arg)->fd, &st) != 0)
+        return false;
+    *out = (uint64_t)st.st_size;
+    return true;
+}
+
+static bool fd_read(void *arg, void *dst, size_t len, uint64_t offset)
+{
+    const struct image *m = arg;
+    size_t got = 0;
+
+    while (got < len) {
+        ssize_t n = pread(m->fd, (char *)dst + got, len - got, (off_t)(offset + got));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        got += (size_t)n;
+    }
+    return true;
 }
 
 static int i_close(sqlite3_file *f)
@@ -23,21 +44,21 @@ static int i_close(sqlite3_file *f)
 
 static int i_read(sqlite3_file *f, void *dst, int len, sqlite3_int64 at)
 {
-    int got = 0;
+    const struct image_source *s = ((struct image_file *)f)->source;
+    uint64_t size = 0, offset = (uint64_t)at;
+    size_t want = (size_t)len;
 
-    while (got < len) {
-        ssize_t n = pread(fd_of(f), (char *)dst + got, (size_t)(len - got), at + got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return SQLITE_IOERR_READ;
-        if (n == 0)
-            break;
-        got += (int)n;
-    }
-    if (got == len)
+    if (at < 0 || len < 0 || !s->size(s->arg, &size))
+        return SQLITE_IOERR_READ;
+    if (offset >= size)
+        want = 0;
+    else if (size - offset < want)
+        want = (size_t)(size - offset);
+    if (want > 0 && !s->read(s->arg, dst, want, offset))
+        return SQLITE_IOERR_READ;
+    if (want == (size_t)len)
         return SQLITE_OK;
-    memset((char *)dst + got, 0, (size_t)(len - got));
+    memset((char *)dst + want, 0, (size_t)len - want);
     return SQLITE_IOERR_SHORT_READ;
 }
 
@@ -66,11 +87,12 @@ static int i_ok(sqlite3_file *f, int value)
 
 static int i_size(sqlite3_file *f, sqlite3_int64 *out)
 {
-    struct stat st;
+    const struct image_source *s = ((struct image_file *)f)->source;
+    uint64_t size;
 
-    if (fstat(fd_of(f), &st) != 0)
+    if (!s->size(s->arg, &size) || size > INT64_MAX)
         return SQLITE_IOERR_FSTAT;
-    *out = st.st_size;
+    *out = (sqlite3_int64)size;
     return SQLITE_OK;
 }
 
@@ -123,7 +145,7 @@ static int v_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, 
     f->pMethods = NULL;
     if (!(flags & SQLITE_OPEN_MAIN_DB))
         return SQLITE_CANTOPEN;
-    ((struct image_file *)f)->fd = ((struct image *)v->pAppData)->fd;
+    ((struct image_file *)f)->source = &((struct image *)v->pAppData)->source;
     f->pMethods = &methods;
     if (flags_out)
         *flags_out = SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB;
@@ -156,15 +178,13 @@ static int v_full_path(sqlite3_vfs *v, const char *name, int cap, char *out)
     return SQLITE_OK;
 }
 
-int image_open(struct image *m, int fd, sqlite3 **db_out)
+static int register_and_open(struct image *m, sqlite3 **db_out)
 {
     sqlite3_vfs *real = sqlite3_vfs_find(NULL);
 
     *db_out = NULL;
-    memset(m, 0, sizeof *m);
     if (!real)
         return SQLITE_ERROR;
-    m->fd = fd;
     m->vfs = (sqlite3_vfs){
         .iVersion = 1,
         .szOsFile = sizeof(struct image_file),
@@ -184,6 +204,22 @@ int image_open(struct image *m, int fd, sqlite3 **db_out)
     if (rc == SQLITE_OK)
         rc = sqlite3_open_v2("image", db_out, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, "snap-image");
     return rc;
+}
+
+int image_open(struct image *m, int fd, sqlite3 **db_out)
+{
+    memset(m, 0, sizeof *m);
+    m->fd = fd;
+    m->source = (struct image_source){.read = fd_read, .size = fd_size, .arg = m};
+    return register_and_open(m, db_out);
+}
+
+int image_open_source(struct image *m, const struct image_source *source, sqlite3 **db_out)
+{
+    memset(m, 0, sizeof *m);
+    m->fd = -1;
+    m->source = *source;
+    return register_and_open(m, db_out);
 }
 
 void image_unregister(struct image *m)
