@@ -174,8 +174,10 @@ class Kill(Case):
                 again = ["-q", "restore", "--resume"] if i % 2 else ["-q", "undo", "--yes"]
                 self.killed(call, 1 + n // 3, *again)
                 self.wholly([self.old, self.new])
-                if "was cut off" in self.snap("list").err:
-                    self.snap("undo", "--yes")
+                said = self.snap("list").err
+                if "was cut off" in said:
+                    p = self.run_snap("undo", "--yes")
+                    self.assertEqual(p.code, 0, f"after {again}: {said}{p}")
                     self.wholly([self.new])
                 self.assertNotIn("was cut off", self.snap("list").err)
 
