@@ -33,8 +33,8 @@ snap() {
     printf ' %s' "$@"
     printf '\n'
     status=0
-    "$program" "$@" >"$place/output" 2>"$place/messages" </dev/null || status=$?
-    cat "$place/output" "$place/messages"
+    "$program" "$@" >"$place/output" 2>&1 </dev/null || status=$?
+    cat "$place/output"
     [ "$status" -eq 0 ] || fail "'snap $1' ended with status $status"
 }
 
@@ -49,7 +49,7 @@ must_be() {
 }
 
 must_say() {
-    grep -q -e "$1" "$place/output" "$place/messages" || fail "the output says nothing about '$1'"
+    grep -q -e "$1" "$place/output" || fail "the output says nothing about '$1'"
 }
 
 snapshots() {
