@@ -114,7 +114,7 @@ void record_aad(const struct record_desc *d, uint8_t out[RECORD_AAD_BYTES])
     set_u32(out + 48, d->stored_len);
     set_u32(out + 52, d->dict);
     set_u32(out + 56, d->n);
-    set_u32(out + 60, delta_base_n(d->n));
+    set_u32(out + 60, d->n > 0 ? delta_base_n(d->n) : 0);
     if (d->n > 0)
         memcpy(out + 64, d->base.b, NAME_BYTES);
 }
