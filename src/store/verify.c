@@ -145,10 +145,9 @@ static enum errc on_record(void *arg, const struct record_desc *d, struct err *e
 /* Every byte: the pack's own hash, and each record decoded and named again. */
 static enum errc read_pack(struct pack_check *c, struct err *err)
 {
-    c->used = PACK_HEADER_BYTES;
     enum errc rc = fill(c, err);
     if (rc == ERR_OK) {
-        c->used = PACK_HEADER_BYTES;
+        c->used = PACK_HEADER_BYTES; /* where the first record begins */
         rc = pack_reader_table(c->pack, on_record, c, err);
     }
     enum errc table = rc;
