@@ -20,9 +20,14 @@ MUST_USE enum errc cli_load_config(struct cli *c, struct err *err);
 /* The repository's absolute path: option, environment, configuration. ERR_USAGE says how to give it. free(). */
 MUST_USE enum errc cli_repository(struct cli *c, char **out, struct err *err);
 MUST_USE enum errc cli_cache_dir(struct cli *c, char **out, struct err *err); /* free() */
+enum cli_access {
+    ACCESS_READ,
+    ACCESS_WRITE,       /* appends to the log: ERR_READ_ONLY where that cannot be */
+    ACCESS_WRITE_IF_CAN /* does its work on a read-only repository too */
+};
 /* Open the repository; asks for the passphrase where one is needed, none is given and there is a terminal. Says when a
- * restore was cut off. write: the command appends to the log. */
-MUST_USE enum errc cli_open(struct cli *c, bool write, struct store **out, struct err *err);
+ * restore was cut off. */
+MUST_USE enum errc cli_open(struct cli *c, enum cli_access access, struct store **out, struct err *err);
 
 /* A snapshot named on the command line. */
 MUST_USE enum errc cli_snapshot(struct store *s, const char *spec, struct snapshot *out, struct err *err);

@@ -200,7 +200,7 @@ enum errc cmd_backup(struct cli *c, struct err *err)
     if (rc == ERR_OK)
         rc = read_options(c, &plan, &opt, err);
     if (rc == ERR_OK)
-        rc = cli_open(c, !opt.dry_run, &s, err);
+        rc = cli_open(c, opt.dry_run ? ACCESS_READ : ACCESS_WRITE, &s, err);
     if (rc == ERR_OK)
         rc = check_hold(s, opt.hold, err);
     if (rc == ERR_OK)

@@ -109,7 +109,7 @@ enum errc cmd_diff(struct cli *c, struct err *err)
 {
     struct store *s = NULL;
     struct snapshot a = {0}, b = {0};
-    enum errc rc = cli_open(c, false, &s, err);
+    enum errc rc = cli_open(c, ACCESS_READ, &s, err);
     if (rc == ERR_OK)
         rc = cli_snapshot(s, c->args.args[0], &a, err);
     if (rc == ERR_OK) {

@@ -221,7 +221,7 @@ enum errc cmd_key(struct cli *c, struct err *err)
     struct store *s = NULL;
     enum errc rc = choose(c, &v, err);
     if (rc == ERR_OK)
-        rc = cli_open(c, v->write, &s, err);
+        rc = cli_open(c, v->write ? ACCESS_WRITE : ACCESS_READ, &s, err);
     if (rc == ERR_OK)
         rc = v->run(c, s, err);
     store_close(s);

@@ -89,7 +89,7 @@ enum errc cmd_list(struct cli *c, struct err *err)
     columns_align_right(l.table, 5);
     columns_align_right(l.table, 6);
     l.all = json_list();
-    rc = cli_open(c, false, &s, err);
+    rc = cli_open(c, ACCESS_READ, &s, err);
     if (rc == ERR_OK)
         rc = catalog_snapshots(store_catalog(s), &filter, on_row, &l, err);
     if (rc == ERR_OK)

@@ -151,7 +151,7 @@ enum errc cmd_log(struct cli *c, struct err *err)
     if (opt_given(&c->args, OPT_LAST))
         rc = opt_number("--last", opt_last(&c->args, OPT_LAST), 1000000000, &max, err);
     if (rc == ERR_OK)
-        rc = cli_open(c, false, &s, err);
+        rc = cli_open(c, ACCESS_READ, &s, err);
     if (rc == ERR_OK)
         rc = c->args.arg_count ? log_one(c, s, c->args.args[0], err) : log_all(c, s, max, err);
     store_close(s);

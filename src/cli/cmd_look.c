@@ -130,7 +130,7 @@ enum errc cmd_ls(struct cli *c, struct err *err)
     char *path = NULL;
     enum errc rc = cli_check_path_spec(c->args.args[0], false, err);
     if (rc == ERR_OK)
-        rc = cli_open(c, false, &s, err);
+        rc = cli_open(c, ACCESS_READ, &s, err);
     if (rc == ERR_OK)
         rc = cli_snapshot_path(s, c->args.args[0], false, &snap, &path, err);
     if (rc == ERR_OK) {
@@ -202,7 +202,7 @@ enum errc cmd_find(struct cli *c, struct err *err)
     const char *pattern = c->args.args[0];
     if (!pattern[0])
         return err_fail(err, ERR_USAGE, "the pattern is empty");
-    enum errc rc = cli_open(c, false, &s, err);
+    enum errc rc = cli_open(c, ACCESS_READ, &s, err);
     if (rc != ERR_OK)
         return rc;
     struct looking l = {.c = c, .store = s, .pattern = pattern, .name_only = !strchr(pattern, '/'), .prefix_id = true};
@@ -221,7 +221,7 @@ enum errc cmd_dump(struct cli *c, struct err *err)
     char *path = NULL;
     enum errc rc = cli_check_path_spec(c->args.args[0], true, err);
     if (rc == ERR_OK)
-        rc = cli_open(c, false, &s, err);
+        rc = cli_open(c, ACCESS_READ, &s, err);
     if (rc == ERR_OK)
         rc = cli_snapshot_path(s, c->args.args[0], true, &snap, &path, err);
     if (rc == ERR_OK) {

@@ -12,7 +12,7 @@ enum errc cmd_hold(struct cli *c, struct err *err)
     struct store *s = NULL;
     struct snapshot_id id;
     char hex[ID_HEX_BYTES];
-    enum errc rc = cli_open(c, true, &s, err);
+    enum errc rc = cli_open(c, ACCESS_WRITE, &s, err);
     if (rc == ERR_OK)
         rc = marks_hold(s, name, c->args.args[1], &id, err);
     store_close(s);
@@ -36,7 +36,7 @@ enum errc cmd_release(struct cli *c, struct err *err)
 {
     const char *name = c->args.args[0];
     struct store *s = NULL;
-    enum errc rc = cli_open(c, true, &s, err);
+    enum errc rc = cli_open(c, ACCESS_WRITE, &s, err);
     if (rc == ERR_OK)
         rc = marks_release(s, name, err);
     store_close(s);
@@ -76,7 +76,7 @@ static enum errc mark_all(struct cli *c, marks_fn *fn, const char *key, const ch
 {
     struct store *s = NULL;
     json_t *ids = json_list();
-    enum errc rc = cli_open(c, true, &s, err);
+    enum errc rc = cli_open(c, ACCESS_WRITE, &s, err);
     if (rc == ERR_OK)
         rc = collect_ids(s, &c->args, ids, err);
     if (rc == ERR_OK)

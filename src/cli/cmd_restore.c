@@ -211,7 +211,8 @@ static enum errc run(struct restoring *r, const struct restore_options *opt, str
     const struct parsed *p = &r->c->args;
     const char *named = p->arg_count ? p->args[0] : NULL;
     struct store *s = NULL;
-    enum errc rc = cli_open(r->c, !opt->dry_run, &s, err);
+    enum cli_access access = opt->dry_run ? ACCESS_READ : opt->target ? ACCESS_WRITE_IF_CAN : ACCESS_WRITE;
+    enum errc rc = cli_open(r->c, access, &s, err);
     if (rc != ERR_OK)
         return rc;
     if (r->verb == VERB_RESTORE)

@@ -197,7 +197,7 @@ enum errc cmd_show(struct cli *c, struct err *err)
     struct snapshot snap = {0};
     struct snapshot_row row = {0};
     struct checks checks = {0};
-    enum errc rc = cli_open(c, false, &s, err);
+    enum errc rc = cli_open(c, ACCESS_READ, &s, err);
     if (rc == ERR_OK)
         rc = cli_snapshot(s, c->args.args[0], &snap, err);
     if (rc == ERR_OK) {

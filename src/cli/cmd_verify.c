@@ -195,7 +195,7 @@ enum errc cmd_verify(struct cli *c, struct err *err)
     struct store *s = NULL;
     enum errc rc = read_options(c, &opt, err);
     if (rc == ERR_OK)
-        rc = cli_open(c, true, &s, err);
+        rc = cli_open(c, ACCESS_WRITE_IF_CAN, &s, err);
     if (rc != ERR_OK)
         return rc;
     rc = verify_run(s, &opt, &out, err);
@@ -214,7 +214,7 @@ enum errc cmd_rebuild(struct cli *c, struct err *err)
 {
     struct store *s = NULL;
     uint64_t begun = monotonic_ns();
-    enum errc rc = cli_open(c, false, &s, err);
+    enum errc rc = cli_open(c, ACCESS_READ, &s, err);
     if (rc == ERR_OK)
         rc = store_rebuild(s, &c->diag, err);
     uint64_t ms = (monotonic_ns() - begun) / 1000000;

@@ -75,11 +75,21 @@ static void tell_pending(struct cli *c, struct store *s)
     }
 }
 
-static enum errc open_with(struct cli *c, struct store_options *opt, struct secret *secret, struct store **out,
-                           struct err *err)
+static enum errc open_as(struct store_options *opt, enum cli_access access, struct store **out, struct err *err)
+{
+    opt->write = access != ACCESS_READ;
+    enum errc rc = store_open(opt, out, err);
+    if (rc != ERR_READ_ONLY || access != ACCESS_WRITE_IF_CAN)
+        return rc;
+    opt->write = false;
+    return store_open(opt, out, err);
+}
+
+static enum errc open_with(struct cli *c, struct store_options *opt, struct secret *secret, enum cli_access access,
+                           struct store **out, struct err *err)
 {
     opt->secret = (struct store_secret){secret->key_file, secret->passphrase, secret->recovery};
-    enum errc rc = store_open(opt, out, err);
+    enum errc rc = open_as(opt, access, out, err);
     bool none = !secret->key_file && !secret->passphrase && !secret->recovery;
     if (rc != ERR_NO_KEY || !none || !ui_can_ask())
         return rc;
@@ -87,7 +97,7 @@ static enum errc open_with(struct cli *c, struct store_options *opt, struct secr
     if (rc != ERR_OK)
         return rc;
     opt->secret.passphrase = secret->passphrase;
-    return store_open(opt, out, err);
+    return open_as(opt, access, out, err);
 }
 
 static enum errc lock_wait(struct cli *c, uint64_t *ms_out, struct err *err)
@@ -105,11 +115,11 @@ static enum errc lock_wait(struct cli *c, uint64_t *ms_out, struct err *err)
     return ERR_OK;
 }
 
-enum errc cli_open(struct cli *c, bool write, struct store **out, struct err *err)
+enum errc cli_open(struct cli *c, enum cli_access access, struct store **out, struct err *err)
 {
     char *path = NULL, *cache = NULL;
     struct secret secret = {0};
-    struct store_options opt = {.diag = &c->diag, .write = write};
+    struct store_options opt = {.diag = &c->diag};
     opt.no_catalog_replay = strcmp(c->args.verb->name, "rebuild") == 0;
     enum errc rc = cli_load_config(c, err);
     if (rc == ERR_OK)
@@ -123,7 +133,7 @@ enum errc cli_open(struct cli *c, bool write, struct store **out, struct err *er
     if (rc == ERR_OK) {
         opt.path = path;
         opt.cache_dir = cache;
-        rc = open_with(c, &opt, &secret, out, err);
+        rc = open_with(c, &opt, &secret, access, out, err);
     }
     secret_release(&secret);
     free(path);

@@ -73,7 +73,8 @@ class Verify(Case):
                    "deleted": lambda: os.unlink(pack)}
         for what, damage in damages.items():
             with self.subTest(what):
-                os.makedirs(os.path.dirname(pack), exist_ok=True)
+                with open(pack, "wb") as f:
+                    f.write(whole)
                 damage()
                 s = self.expect_damage("--read-data", affects=[self.b])
                 self.assertIn(os.path.basename(pack)[:16], " ".join(e["object"] for e in s["errors"]))
@@ -81,13 +82,13 @@ class Verify(Case):
                 if r.code == 0:  # the damage is beside the data
                     self.assertEqual(self.read(self.path("out") + self.hit), self.read(self.hit))
                 else:
-                    self.assertEqual(r.code, 13, str(r))
+                    self.assertIn(r.code, (1, 13) if "header" in what else (13,), str(r))
                 shutil.rmtree(self.path("out"), ignore_errors=True)
                 self.snap("restore", self.a, "--target", self.path("out"))
                 self.assertEqual(self.read(self.path("out") + self.keep), self.read(self.keep))
                 shutil.rmtree(self.path("out"))
-                with open(pack, "wb") as f:
-                    f.write(whole)
+        with open(pack, "wb") as f:
+            f.write(whole)
         self.snap("verify", "--read-data")
 
     def test_structure_alone_finds_a_missing_and_a_cut_pack(self):
@@ -104,7 +105,7 @@ class Verify(Case):
         r = self.snap("verify", code=13)
         self.assertIn("DAMAGE", r.out)
         self.assertIn(self.b[:8], r.out)
-        self.assertIn(self.hit, r.out)
+        self.assertIn(self.path("hit"), r.out)
         self.assertNotIn(self.a[:8], r.out)
 
     def test_state_damaged_and_back(self):
