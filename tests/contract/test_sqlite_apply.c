@@ -363,7 +363,7 @@ static void test_killed_at_any_moment(void **state)
             _exit(apply(&s, false, &err) == ERR_OK ? 0 : 1);
         }
         (void)setpgid(pid, pid);
-        usleep(1000 + (i % 20) * 1700);
+        usleep(1000 + (i % 20) * 3000);
         (void)kill(-pid, SIGKILL);
         assert_int_equal(waitpid(pid, NULL, 0), pid);
         usleep(3000); /* the helper, too, has to be dead */
