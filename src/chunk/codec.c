@@ -20,7 +20,7 @@ struct tuning {
 };
 
 struct codec {
-    ZSTD_CCtx *whole, *delta; /* apart: changing the level of one context would set up its tables anew each time */
+    ZSTD_CCtx *whole, *delta, *plane; /* apart: changing the level of one context would set up its tables anew each time */
     ZSTD_DCtx *decode;
     int min_match, min_match_digits; /* of whole */
 };
@@ -77,7 +77,12 @@ static struct tuning tuning_delta(int level)
 static enum errc make_contexts(struct codec *c, int level, int delta_level, struct err *err)
 {
     struct tuning whole = tuning_whole(level), delta = tuning_delta(delta_level);
+    /* Bytes of few values and no order: a search for matches finds short ones that cost more than they save. */
+    struct tuning plane = {1, WINDOW_LOG_WHOLE, ZSTD_fast, 6, 7};
     enum errc rc = make_encoder(&whole, &c->whole, err);
+
+    if (rc == ERR_OK)
+        rc = make_encoder(&plane, &c->plane, err);
 
     if (rc == ERR_OK)
         rc = make_encoder(&delta, &c->delta, err);
@@ -115,6 +120,7 @@ void codec_free(struct codec *c)
         return;
     ZSTD_freeCCtx(c->whole);
     ZSTD_freeCCtx(c->delta);
+    ZSTD_freeCCtx(c->plane);
     ZSTD_freeDCtx(c->decode);
     free(c);
 }
@@ -129,6 +135,30 @@ static bool mostly_digits(const uint8_t *data, size_t len)
     for (size_t i = 0; i < DIGIT_SAMPLES; i++)
         digits += (unsigned)data[i * step] - '0' < 10;
     return digits * 8 > DIGIT_SAMPLES * 3;
+}
+
+static enum errc finish(ZSTD_CCtx *encoder, const void *src, size_t len, void *dst, size_t cap, size_t *len_out,
+                        struct err *err)
+{
+    size_t n = ZSTD_compress2(encoder, dst, cap, src, len);
+    if (!ZSTD_isError(n)) {
+        *len_out = n;
+        return ERR_OK;
+    }
+    /* A frame that was cut off blocks the next refPrefix until the context is reset. */
+    ZSTD_CCtx_reset(encoder, ZSTD_reset_session_only);
+    if (ZSTD_getErrorCode(n) != ZSTD_error_dstSize_tooSmall)
+        return codec_fail(err, ERR_INTERNAL, "cannot compress", n);
+    return ERR_OK;
+}
+
+enum errc codec_compress_plane(struct codec *c, const void *src, size_t len, void *dst, size_t cap, size_t *len_out,
+                               struct err *err)
+{
+    *len_out = 0;
+    if (len > CHUNK_MAX_BYTES)
+        return err_fail(err, ERR_LIMIT, "a chunk of %zu bytes is too long to compress", len);
+    return finish(c->plane, src, len, dst, cap, len_out, err);
 }
 
 enum errc codec_compress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len, void *dst,
@@ -147,16 +177,7 @@ enum errc codec_compress(struct codec *c, const void *src, size_t len, const voi
                                    mostly_digits(src, len) ? c->min_match_digits : c->min_match);
     if (ZSTD_isError(r))
         return codec_fail(err, ERR_INTERNAL, "cannot set up the compressor", r);
-    size_t n = ZSTD_compress2(encoder, dst, cap, src, len);
-    if (!ZSTD_isError(n)) {
-        *len_out = n;
-        return ERR_OK;
-    }
-    /* A frame that was cut off blocks the next refPrefix until the context is reset. */
-    ZSTD_CCtx_reset(encoder, ZSTD_reset_session_only);
-    if (ZSTD_getErrorCode(n) != ZSTD_error_dstSize_tooSmall)
-        return codec_fail(err, ERR_INTERNAL, "cannot compress", n);
-    return ERR_OK;
+    return finish(encoder, src, len, dst, cap, len_out, err);
 }
 
 enum errc codec_decompress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len,

@@ -17,7 +17,7 @@
 
 /* Stored: never renumber. */
 enum codec_id { CODEC_RAW = 0, CODEC_ZSTD = 1, CODEC_ZSTD_DELTA = 2 };
-enum transform_id { TRANSFORM_NONE = 0, TRANSFORM_PLANES_2 = 1, TRANSFORM_PLANES_4 = 2, TRANSFORM_PLANES_8 = 3 }; /* planes: reserved */
+enum transform_id { TRANSFORM_NONE = 0, TRANSFORM_PLANES_2 = 1, TRANSFORM_PLANES_4 = 2, TRANSFORM_PLANES_8 = 3 }; /* planes: chunk/planes.h; 2 and 8 are reserved */
 
 /* One per thread. */
 struct codec;
@@ -28,6 +28,9 @@ void codec_free(struct codec *c);
  * the largest result that is worth having). prefix may be NULL (then level is used, else delta_level). */
 MUST_USE enum errc codec_compress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len,
                                   void *dst, size_t cap, size_t *len_out, struct err *err);
+/* The same for bytes of few values in no order (a byte plane): entropy coding, next to no search. */
+MUST_USE enum errc codec_compress_plane(struct codec *c, const void *src, size_t len, void *dst, size_t cap,
+                                        size_t *len_out, struct err *err);
 /* Decode a frame to exactly plain_len bytes in dst. */
 MUST_USE enum errc codec_decompress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len,
                                     void *dst, size_t plain_len, struct err *err);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chunk/planes.h"
 #include "store/internal.h"
 
 /* A delta is decoded from the whole record upwards: each record's plain bytes are the prefix of the next. Two buffers
@@ -22,7 +23,7 @@ struct chunk_reader {
     struct namer *namer;
     struct open_pack packs[OPEN_PACKS];
     uint64_t tick;
-    uint8_t *stored, *payload, *plain[2];
+    uint8_t *stored, *payload, *scratch, *plain[2];
 };
 
 enum errc chunk_reader_new(struct store *s, struct chunk_reader **out, struct err *err)
@@ -39,6 +40,8 @@ enum errc chunk_reader_new(struct store *s, struct chunk_reader **out, struct er
         rc = mem_alloc(&r->stored, RECORD_MAX_BYTES, err);
     if (rc == ERR_OK)
         rc = mem_alloc(&r->payload, RECORD_MAX_BYTES, err);
+    if (rc == ERR_OK)
+        rc = mem_alloc(&r->scratch, CHUNK_MAX_BYTES, err);
     for (int i = 0; rc == ERR_OK && i < 2; i++)
         rc = mem_alloc(&r->plain[i], CHUNK_MAX_BYTES, err);
     if (rc != ERR_OK) {
@@ -59,6 +62,7 @@ void chunk_reader_free(struct chunk_reader *r)
     namer_free(r->namer);
     free(r->stored);
     free(r->payload);
+    free(r->scratch);
     free(r->plain[0]);
     free(r->plain[1]);
     free(r);
@@ -107,9 +111,12 @@ static enum errc decode_payload(struct chunk_reader *r, const struct record_desc
                                 size_t prefix_len, uint8_t *dst, struct err *err)
 {
     size_t len = d->stored_len - SEAL_TAG_BYTES;
-    if (d->transform != TRANSFORM_NONE || d->dict != 0)
+    bool planes = d->transform == TRANSFORM_PLANES_4 && d->codec == CODEC_ZSTD;
+    if ((d->transform != TRANSFORM_NONE && !planes) || d->dict != 0)
         return err_fail(err, ERR_FORMAT_NEWER, "a record uses transform %u, which this program does not know",
                         d->transform);
+    if (planes)
+        return planes_decompress(r->codec, d->transform, r->payload, len, r->scratch, dst, d->plain_len, err);
     if (d->codec == CODEC_RAW) {
         if (len != d->plain_len)
             return err_fail(err, ERR_DAMAGED, "a raw record's length does not agree with its chunk's");

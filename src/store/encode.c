@@ -1,12 +1,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chunk/planes.h"
 #include "store/internal.h"
 
 /* docs/adr/0001 (levels), 0003 (self-check and the delta rule). A delta is taken at once when it is at most an eighth
  * of the plain bytes; up to half, the whole is made too and the delta taken when it is at most half of that. */
 
-enum { LEVEL = 2, DELTA_LEVEL = 3, COPIES_MAX = 8 };
+enum { LEVEL = 1, DELTA_LEVEL = 3, COPIES_MAX = 8 };
 
 struct encoder {
     struct store *store;
@@ -16,6 +17,7 @@ struct encoder {
     uint8_t *base;   /* plain bytes of the base */
     uint8_t *whole;  /* the whole, when a delta is compared with it */
     uint8_t *check;  /* what decodes */
+    uint8_t *planes; /* scratch */
 };
 
 enum errc encoder_new(struct store *s, struct encoder **out, struct err *err)
@@ -36,6 +38,8 @@ enum errc encoder_new(struct store *s, struct encoder **out, struct err *err)
         rc = mem_alloc(&e->whole, CHUNK_MAX_BYTES, err);
     if (rc == ERR_OK)
         rc = mem_alloc(&e->check, CHUNK_MAX_BYTES, err);
+    if (rc == ERR_OK)
+        rc = mem_alloc(&e->planes, CHUNK_MAX_BYTES, err);
     if (rc != ERR_OK) {
         encoder_free(e);
         return rc;
@@ -54,6 +58,7 @@ void encoder_free(struct encoder *e)
     free(e->base);
     free(e->whole);
     free(e->check);
+    free(e->planes);
     free(e);
 }
 
@@ -99,9 +104,12 @@ static enum errc verify(struct encoder *e, const struct encoded *x, const uint8_
         return ERR_OK; /* the payload is the source itself */
     bool delta = x->desc.codec == CODEC_ZSTD_DELTA;
     struct err cause;
-    if (codec_decompress(e->codec, x->payload, x->payload_len, delta ? e->base : NULL, delta ? base_len : 0, e->check,
-                         len, &cause) != ERR_OK ||
-        memcmp(e->check, src, len) != 0)
+    enum errc rc = x->desc.transform != TRANSFORM_NONE
+                       ? planes_decompress(e->codec, x->desc.transform, x->payload, x->payload_len, e->planes,
+                                           e->check, len, &cause)
+                       : codec_decompress(e->codec, x->payload, x->payload_len, delta ? e->base : NULL,
+                                          delta ? base_len : 0, e->check, len, &cause);
+    if (rc != ERR_OK || memcmp(e->check, src, len) != 0)
         return err_fail(err, ERR_INTERNAL,
                         "a chunk did not decode to what was compressed: faulty memory, processor or library");
     return ERR_OK;
@@ -155,7 +163,14 @@ enum errc encoder_encode(struct encoder *e, const struct chunk_name *name, enum 
         rc = try_delta(e, base, src, len, dst, &base_len, &delta, out, err);
     if (rc == ERR_OK && !delta) {
         /* Worth it only when it saves something: a sixty-fourth. */
-        rc = codec_compress(e->codec, src, len, NULL, 0, dst, len - len / 64, &whole_len, err);
+        size_t worth = len - len / 64;
+        enum transform_id transform = planes_choose(src, len);
+        if (transform != TRANSFORM_NONE)
+            rc = planes_compress(e->codec, transform, src, len, e->planes, dst, worth, &whole_len, err);
+        if (whole_len != 0)
+            out->desc.transform = (uint8_t)transform;
+        else if (rc == ERR_OK)
+            rc = codec_compress(e->codec, src, len, NULL, 0, dst, worth, &whole_len, err);
         if (whole_len != 0)
             take(out, CODEC_ZSTD, dst, whole_len);
         else

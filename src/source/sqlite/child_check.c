@@ -110,8 +110,9 @@ static void take_message(struct result *r, const char *m)
     if (facts_is_constraint_message(m)) {
         text_add(&r->notes, m);
     } else if (r->stubs > 0 && is_about_an_index(m)) {
+        if (!r->uncheckable)
+            text_add(&r->unchecked, "an index needs a collation or function that its program brings along");
         r->uncheckable = true;
-        text_add(&r->unchecked, m);
     } else {
         r->damaged = true;
         text_add(&r->damage, m);
