@@ -112,7 +112,7 @@ struct null_sink {
     uint8_t room[128 * 1024];
     struct diag diag;
     bool damaged;    /* the warning says so */
-    char said[400];  /* the last warning */
+    char said[400];  /* why it is not exact */
 };
 
 static enum errc drop_previous(struct sink *s, const char *path, size_t len, const struct entry **out, struct err *err)
@@ -170,9 +170,11 @@ static enum errc drop_hole(struct sink *s, uint64_t len, struct err *err)
     return drop_advance(s, 0, err);
 }
 
-static enum errc drop_end(struct sink *s, const struct entry *e, const struct entry_end *end, struct err *err)
+static enum errc note_end(struct sink *s, const struct entry *e, const struct entry_end *end, struct err *err)
 {
-    (void)end;
+    struct null_sink *n = (struct null_sink *)s;
+    if (end->state != STATE_EXACT && end->reason && !n->said[0])
+        snprintf(n->said, sizeof n->said, "%.*s", (int)(end->reason_len < 380 ? end->reason_len : 380), end->reason);
     return drop_entry(s, e, err);
 }
 
@@ -191,10 +193,9 @@ static void note_failed(struct sink *s, const char *path, const struct err *why)
 static void note_message(void *arg, enum diag_level level, const char *name, const char *text)
 {
     struct null_sink *n = arg;
-    if (level != DIAG_WARNING)
-        return;
-    n->damaged = strcmp(name, err_name(ERR_SOURCE_DAMAGED)) == 0;
-    snprintf(n->said, sizeof n->said, "%.*s", (int)sizeof n->said - 1, text);
+    (void)text;
+    if (level == DIAG_WARNING && strcmp(name, err_name(ERR_SOURCE_DAMAGED)) == 0)
+        n->damaged = true;
 }
 
 static const struct sink_ops null_ops = {.previous = drop_previous,
@@ -204,7 +205,7 @@ static const struct sink_ops null_ops = {.previous = drop_previous,
                                          .advance = drop_advance,
                                          .data = drop_data,
                                          .hole = drop_hole,
-                                         .end = drop_end,
+                                         .end = note_end,
                                          .abandon = drop_abandon,
                                          .reuse = drop_entry,
                                          .failed = note_failed};
@@ -218,8 +219,8 @@ static void describe_sqlite(struct inspect_result *out)
         snprintf(out->detail, sizeof out->detail, "%.*s", (int)sizeof out->detail - 1, check);
     else
         snprintf(out->detail, sizeof out->detail,
-                 "%" PRId64 " tables, %" PRId64 " rows, %" PRId64 " pages of %" PRId64 " bytes, %s%s%.200s", tables, rows,
-                 fact_int(&out->facts, "page_count"), fact_int(&out->facts, "page_size"),
+                 "%" PRId64 " %s, %" PRId64 " %s, %" PRId64 " pages of %" PRId64 " bytes, %s%s%.200s", tables,
+                 tables == 1 ? "table" : "tables", rows, rows == 1 ? "row" : "rows", fact_int(&out->facts, "page_count"), fact_int(&out->facts, "page_size"),
                  fact_text(&out->facts, "journal_mode"), *notes ? "; " : "", notes);
 }
 
@@ -235,7 +236,9 @@ static enum errc full_sqlite(const char *path, const char *self_exe, struct insp
     struct capture_options opt = {.diag = &n->diag, .self_exe = self_exe, .force_read = true};
     rc = sqlite_capture(path, &n->sink, &opt, &result, err);
     if (rc == ERR_OK && result.worst != STATE_EXACT && !n->damaged) {
-        rc = err_fail(err, ERR_SOURCE_UNREADABLE, "%s", n->said);
+        char shown[512];
+        rc = err_fail(err, ERR_SOURCE_UNREADABLE, "%s: %s", path_show(shown, sizeof shown, path, strlen(path)),
+                      n->said);
     } else if (rc == ERR_OK && result.worst != STATE_EXACT) {
         out->ok = false;
         snprintf(out->detail, sizeof out->detail, "%s", n->said);

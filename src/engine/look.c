@@ -145,8 +145,9 @@ static enum errc no_data(const struct dump *d, const struct entry *e, struct err
                                         [ENTRY_CHAR_DEV] = "a device",        [ENTRY_BLOCK_DEV] = "a device",
                                         [ENTRY_HARDLINK] = "a hard link",     [ENTRY_ABSENT] = "noted as absent"};
     char shown[512];
-    return err_fail(err, ERR_UNKNOWN_PATH, "%s is %s in the snapshot: it has no bytes to write out",
-                    path_show(shown, sizeof shown, d->path, strlen(d->path)), kinds[e->type]);
+    err_fail(err, ERR_UNKNOWN_PATH, "%s is %s in the snapshot: it has no bytes to write out",
+             path_show(shown, sizeof shown, d->path, strlen(d->path)), kinds[e->type]);
+    return err_hint(err, "'snap restore ID --include PATH --target DIR' brings it back; 'snap ls ID:PATH' lists it.");
 }
 
 /* Looks for the path in the item; for another name of an earlier entry, *link_out becomes that entry's path. */
