@@ -90,10 +90,13 @@ void columns_print(const struct columns *t, struct ui *ui, const char *indent)
 {
     for (size_t row = 0; row + t->count <= t->used; row += t->count) {
         ui_out(ui, "%s", indent);
-        for (size_t i = 0; i < t->count; i++) {
+        size_t used = t->count; /* no blanks at the end of a line */
+        while (used > 1 && t->cells[row + used - 1][0] == '\0')
+            used--;
+        for (size_t i = 0; i < used; i++) {
             const char *cell = t->cells[row + i];
             int pad = (int)(t->widths[i] - width_of(cell));
-            bool last = i + 1 == t->count;
+            bool last = i + 1 == used;
             if (t->right[i])
                 ui_out(ui, "%*s%s%s", pad, "", cell, last ? "\n" : "  ");
             else
