@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -377,4 +378,36 @@ enum errc io_free_space(int fd, uint64_t *bytes_out, struct err *err)
     if (__builtin_mul_overflow((uint64_t)st.f_bavail, (uint64_t)st.f_frsize, bytes_out))
         *bytes_out = UINT64_MAX;
     return ERR_OK;
+}
+
+/* Where O_TMPFILE is not known: a name that is taken away at once. */
+static enum errc unnamed_file(const char *dir, int *fd_out, struct err *err)
+{
+    char path[PATH_MAX];
+    uint64_t random;
+    enum errc rc = io_open(AT_FDCWD, dir, O_TMPFILE | O_RDWR, 0600, fd_out, err);
+    if (rc == ERR_OK || (err->sys_errno != EOPNOTSUPP && err->sys_errno != EISDIR))
+        return rc;
+    rc = io_random(&random, sizeof random, err);
+    if (rc != ERR_OK)
+        return rc;
+    if (snprintf(path, sizeof path, "%s/.snap-%016llx", dir, (unsigned long long)random) >= (int)sizeof path)
+        return err_fail(err, ERR_LIMIT, "the path of a directory for temporary files is too long");
+    rc = io_open(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, fd_out, err);
+    return rc == ERR_OK ? io_unlinkat(AT_FDCWD, path, 0, err) : rc;
+}
+
+enum errc io_temp_file(int *fd_out, struct err *err)
+{
+    const char *dirs[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
+    struct err why;
+    enum errc rc = ERR_IO;
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
+        if (!dirs[i] || !*dirs[i])
+            continue;
+        rc = unnamed_file(dirs[i], fd_out, &why);
+        if (rc == ERR_OK)
+            return ERR_OK;
+    }
+    return err_fail(err, rc, "no temporary file can be made in $TMPDIR, /var/tmp or /tmp: %s", why.message);
 }

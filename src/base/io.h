@@ -56,6 +56,9 @@ MUST_USE enum errc io_read_file(int dirfd, const char *path, size_t max, struct 
 MUST_USE enum errc io_replace_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode, struct err *err);
 MUST_USE enum errc io_create_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode, struct err *err);
 
+/* A file without a name, 0600, in $TMPDIR, /var/tmp or /tmp, whichever takes one first; gone when closed. */
+MUST_USE enum errc io_temp_file(int *fd_out, struct err *err);
+
 /* Random bytes from the kernel; never fails short. */
 MUST_USE enum errc io_random(void *out, size_t len, struct err *err);
 

@@ -32,7 +32,6 @@ static const char what[] = "a temporary file";
 
 enum errc chunk_map_new(struct store *s, struct chunk_map **out, struct err *err)
 {
-    const char *dir = getenv("TMPDIR");
     struct chunk_map *m;
     enum errc rc = mem_alloc(&m, sizeof *m, err);
     if (rc != ERR_OK)
@@ -44,7 +43,7 @@ enum errc chunk_map_new(struct store *s, struct chunk_map **out, struct err *err
     if (rc == ERR_OK)
         rc = mem_alloc(&m->plain, CHUNK_MAX_BYTES, err);
     if (rc == ERR_OK)
-        rc = io_open(AT_FDCWD, dir && *dir ? dir : "/tmp", O_TMPFILE | O_RDWR, 0600, &m->fd, err);
+        rc = io_temp_file(&m->fd, err);
     if (rc != ERR_OK) {
         chunk_map_free(m);
         return rc;

@@ -115,6 +115,14 @@ static void forget(struct session_index *x, const struct chunk_name *name)
     }
 }
 
+void session_index_forget(struct session_index *x, const struct record_desc *descs, size_t count)
+{
+    pthread_mutex_lock(&x->store->lock);
+    for (size_t i = 0; i < count; i++)
+        forget(x, &descs[i].name);
+    pthread_mutex_unlock(&x->store->lock);
+}
+
 static enum errc add_rows(struct session_index *x, uint32_t pack_id, const struct record_desc *descs, size_t count,
                           struct err *err)
 {

@@ -110,6 +110,8 @@ void session_index_free(struct session_index *x);
 /* *known_out: stored already, or claimed by another worker of this session. Otherwise it is the caller's to store now. */
 MUST_USE enum errc session_index_claim(struct session_index *x, const struct chunk_name *name, bool *known_out,
                                        struct err *err);
+/* A dry run: nothing is kept, so what was claimed may be claimed again. Memory stays bounded. */
+void session_index_forget(struct session_index *x, const struct record_desc *descs, size_t count);
 /* A pack was closed: its rows go to the catalog, marked with the run, and its claims are forgotten. */
 MUST_USE enum errc session_index_pack(struct session_index *x, const struct digest *pack, uint64_t bytes,
                                       struct record_desc *descs, size_t count, struct err *err);

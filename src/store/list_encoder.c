@@ -91,19 +91,13 @@ static enum errc pass_on(struct list_encoder *l, const uint8_t *data, size_t len
     }
 }
 
-static enum errc open_spool(struct list_encoder *l, struct err *err)
-{
-    const char *dir = getenv("TMPDIR");
-    return io_open(AT_FDCWD, dir && *dir ? dir : "/tmp", O_TMPFILE | O_RDWR, 0600, &l->spool_fd, err);
-}
-
 static enum errc spool(struct list_encoder *l, struct err *err)
 {
     enum errc rc = buf_append(&l->spool, l->record.data, l->record.len, err);
     if (rc != ERR_OK || l->spool.len < SPOOL_BYTES)
         return rc;
     if (l->spool_fd < 0)
-        rc = open_spool(l, err);
+        rc = io_temp_file(&l->spool_fd, err);
     if (rc == ERR_OK)
         rc = io_pwrite(l->spool_fd, l->spool.data, l->spool.len, l->spooled, "a temporary file", err);
     l->spooled += l->spool.len;

@@ -164,7 +164,8 @@ static enum errc close_pack(struct pack_writer *w, struct err *err)
     if (rc == ERR_OK)
         rc = mem_grow(&w->names, &w->name_cap, w->name_count + 1, sizeof *w->names, err);
     if (rc != ERR_OK || w->dry) {
-        /* A dry run keeps its claims until the end: nothing can be looked up in a catalog. */
+        if (w->dry)
+            session_index_forget(w->index, w->descs, w->desc_count);
         w->desc_count = 0;
         return rc;
     }

@@ -291,11 +291,27 @@ enum errc store_open(const struct store_options *opt, struct store **out, struct
     return ERR_OK;
 }
 
+/* Is the record that was last seen still in the log? */
+static bool continues(struct store *s, uint64_t seen, const struct digest *seen_digest)
+{
+    struct log_body body;
+    struct digest digest;
+    struct err ignored;
+    if (seen == 0)
+        return true;
+    bool same = log_load(s, seen, &body, &digest, NULL, &ignored) == ERR_OK &&
+                memcmp(&digest, seen_digest, sizeof digest) == 0;
+    log_body_release(&body);
+    return same;
+}
+
 enum errc store_rebuild(struct store *s, const struct diag *diag, struct err *err)
 {
-    struct digest none = {{0}};
-    (void)diag;
+    struct digest none = {{0}}, seen_digest = {{0}};
+    struct err ignored;
+    uint64_t seen = 0;
     pthread_mutex_lock(&s->lock);
+    (void)!catalog_last_seen(s->cache_dir, &s->config.id, &seen, &seen_digest, &ignored);
     catalog_close(s->catalog);
     s->catalog = NULL;
     enum errc rc = catalog_remove(s->cache_dir, &s->config.id, err);
@@ -307,6 +323,11 @@ enum errc store_rebuild(struct store *s, const struct diag *diag, struct err *er
     s->head_digest = none;
     if (rc == ERR_OK)
         rc = replay(s, err);
+    if (rc == ERR_OK && !continues(s, seen, &seen_digest))
+        diag_message(diag, DIAG_WARNING, "history-altered",
+                     "the log does not continue what was last seen here (record %llu); the catalog now follows the log "
+                     "as it is, so find out who changed it",
+                     (unsigned long long)seen);
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
