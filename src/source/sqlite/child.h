@@ -34,10 +34,14 @@ struct child_job {
 struct child_db {
     struct guard guard;
     bool registered;
+    bool wal;     /* as the header said before it was opened */
     sqlite3 *db;
 };
 /* Opens job->name; frozen: nobody writes to it, no locks are taken. Fills report on failure (outcome is not OK then). */
 void child_db_open(struct child_db *c, const struct child_job *job, bool writable, bool frozen, struct done_report *report);
+/* One more connection to the same database, read only, while first is open. Opens no other descriptor on the file, for
+ * closing that would drop first's locks. */
+bool child_db_open_second(struct child_db *c, const struct child_job *job, const struct child_db *first);
 void child_db_close(struct child_db *c);
 
 /* Map a failure of SQLite to an outcome; guard may be NULL. */
@@ -49,6 +53,8 @@ bool child_peek(const struct child_job *job, uint8_t header[DB_HEADER_BYTES], si
 bool child_file_there(const struct child_job *job, const char *suffix, uint64_t *size_out);
 
 /* Collect facts and send them; false after filling the report. */
+struct facts_result;
+bool child_send_result(const struct facts_result *r, struct done_report *report);
 bool child_send_facts(sqlite3 *db, const uint8_t *page1, uint64_t page_count, struct done_report *report);
 
 /* The ops. */

@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "source/sqlite/funnel.h"
+#include "source/sqlite/side.h"
+
+enum { FREEZE_TRIES = 4, SIDE_MIN_BYTES = 1 << 20 };
 
 /* Bytes on their way to the parent. */
 struct outflow {
@@ -38,12 +41,30 @@ static bool outflow_emit(void *arg, const void *data, size_t len)
 }
 
 /* Begin a read transaction and keep page 1 as it is in that view. */
-static bool freeze(struct child_db *c, struct done_report *report)
+static int begin(struct child_db *c)
 {
-    c->guard.page_len = 0;
     c->guard.armed = true;
     int rc = sqlite3_exec(c->db, "BEGIN; PRAGMA schema_version", NULL, NULL, NULL);
     c->guard.armed = false;
+    return rc;
+}
+
+/* With a side connection in the same view, if side is not NULL and that can be had: *sided_out. */
+static bool freeze(struct child_db *c, struct side *side, bool *sided_out, struct done_report *report)
+{
+    int rc = SQLITE_OK;
+
+    *sided_out = false;
+    for (int i = 0; side && rc == SQLITE_OK && !*sided_out && i < FREEZE_TRIES; i++) {
+        if (i > 0)
+            (void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+        bool ready = side_ready(side);
+        rc = begin(c);
+        if (rc == SQLITE_OK && ready)
+            *sided_out = side_follow(side);
+    }
+    if (!side)
+        rc = begin(c);
     if (rc != SQLITE_OK) {
         report_sqlite(report, c->db, rc, &c->guard, "cannot read it");
         return false;
@@ -195,33 +216,66 @@ static bool same_times(const struct stat *a, const struct stat *b)
            a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* Everything of one connection. */
-static void capture_with(const struct child_job *job, bool frozen, struct done_report *report)
+/* The pages, and beside them or after them the facts. */
+static void capture_view(struct child_db *c, struct side *side, const struct child_job *job, struct outflow *o,
+                         struct done_report *report)
+{
+    uint64_t pages = 0;
+    bool sided = false;
+
+    if (!freeze(c, side, &sided, report))
+        return;
+    sided = sided && c->guard.page_len > 0 && side_start(side, c->guard.page);
+    /* A database without a page is an empty file. */
+    bool ok = c->guard.page_len > 0 ? stream_pages(c, job, o, &pages, report) : is_empty(c, report);
+    if (sided)
+        side_finish(side, ok, pages, report);
+    else if (ok)
+        (void)child_send_facts(c->db, pages > 0 ? c->guard.page : NULL, pages, report);
+}
+
+static void capture_with(const struct child_job *job, struct done_report *report)
 {
     struct child_db *c = calloc(1, sizeof *c);
     struct outflow o = {.data = malloc(FRAME_MAX_BYTES)};
-    uint64_t pages = 0;
-    struct stat before = {0}, after = {0};
+    struct side *side = NULL;
+    uint64_t size = 0;
 
     if (!c || !o.data) {
         report_failure(report, OUTCOME_FAILED, "no memory");
-        goto out;
-    }
-    (void)lstat(job->name, &before);
-    child_db_open(c, job, job->copy, frozen, report);
-    if (report->outcome != OUTCOME_OK || !freeze(c, report))
-        goto out;
-    /* A database without a page is an empty file. */
-    if (c->guard.page_len > 0 ? !stream_pages(c, job, &o, &pages, report) : !is_empty(c, report))
-        goto out;
-    if (frozen && (lstat(job->name, &after) != 0 || !same_times(&before, &after) || child_file_there(job, "-wal", NULL))) {
-        report_failure(report, OUTCOME_NEEDS_COPY, "it was written to while it was read");
-        goto out;
-    }
-    (void)child_send_facts(c->db, pages > 0 ? c->guard.page : NULL, pages, report);
-out:
-    if (c)
+    } else {
+        child_db_open(c, job, job->copy, false, report);
+        if (report->outcome == OUTCOME_OK) {
+            /* Not worth a thread for a small one; and a copy may have to be recovered first. */
+            if (!job->copy && child_file_there(job, "", &size) && size >= SIDE_MIN_BYTES)
+                side = side_new(job, c);
+            capture_view(c, side, job, &o, report);
+            side_free(side);
+        }
         child_db_close(c);
+    }
+    free(o.data);
+    free(c);
+}
+
+/* As a file that nobody writes to: no locks; it has to hold still meanwhile. */
+static void capture_frozen(const struct child_job *job, struct done_report *report)
+{
+    struct child_db *c = calloc(1, sizeof *c);
+    struct outflow o = {.data = malloc(FRAME_MAX_BYTES)};
+    struct stat before, after;
+
+    if (!c || !o.data || lstat(job->name, &before) != 0) {
+        report_failure(report, OUTCOME_FAILED, "no memory");
+    } else {
+        child_db_open(c, job, false, true, report);
+        if (report->outcome == OUTCOME_OK)
+            capture_view(c, NULL, job, &o, report);
+        if (report->outcome == OUTCOME_OK && (lstat(job->name, &after) != 0 || !same_times(&before, &after) ||
+                                              child_file_there(job, "-wal", NULL)))
+            report_failure(report, OUTCOME_NEEDS_COPY, "it was written to while it was read");
+        child_db_close(c);
+    }
     free(o.data);
     free(c);
 }
@@ -232,10 +286,10 @@ void child_capture(const struct child_job *job, struct done_report *report)
 
     if (job->checkpoint != CHECKPOINT_NONE && child_file_there(job, "-wal", &wal_size) && wal_size > 0)
         checkpoint(job);
-    capture_with(job, false, report);
+    capture_with(job, report);
     if (report->outcome == OUTCOME_UNREADABLE && may_read_frozen(job, report)) {
         *report = (struct done_report){0};
-        capture_with(job, true, report);
+        capture_frozen(job, report);
     } else if (report->outcome == OUTCOME_UNREADABLE && (report->sqlite_code & 0xff) == SQLITE_CANTOPEN &&
                child_file_there(job, "-wal", NULL)) {
         report->outcome = OUTCOME_NEEDS_COPY;

@@ -33,7 +33,7 @@ void child_db_open(struct child_db *c, const struct child_job *job, bool writabl
     memset(c, 0, sizeof *c);
     if (!child_peek(job, header, &len, report))
         return;
-    bool wal = db_header_parse(header, len, &h) && h.wal;
+    c->wal = db_header_parse(header, len, &h) && h.wal;
     int rc = guard_register(&c->guard, "snap-guard", job->name);
     c->registered = rc == SQLITE_OK;
     c->guard.writable = writable;
@@ -41,7 +41,7 @@ void child_db_open(struct child_db *c, const struct child_job *job, bool writabl
     c->guard.tidy = !writable && !frozen;
     /* A WAL's reader needs a descriptor it can take an exclusive lock with, to tidy up; the guard sees to it that
      * nothing is written. */
-    int flags = writable || (wal && !frozen) ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+    int flags = writable || (c->wal && !frozen) ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
     if (rc == SQLITE_OK)
         rc = sqlite3_open_v2(job->name, &c->db, flags | SQLITE_OPEN_NOMUTEX, "snap-guard");
     if (rc != SQLITE_OK) {
@@ -54,6 +54,25 @@ void child_db_open(struct child_db *c, const struct child_job *job, bool writabl
         report_failure(report, OUTCOME_MOVED, "another file has taken its place");
 }
 
+bool child_db_open_second(struct child_db *c, const struct child_job *job, const struct child_db *first)
+{
+    int flags = first->wal ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+
+    memset(c, 0, sizeof *c);
+    c->wal = first->wal;
+    int rc = guard_register(&c->guard, "snap-guard-2", job->name);
+    c->registered = rc == SQLITE_OK;
+    if (rc == SQLITE_OK)
+        rc = sqlite3_open_v2(job->name, &c->db, flags | SQLITE_OPEN_NOMUTEX, "snap-guard-2");
+    if (rc == SQLITE_OK) {
+        configure(c, job);
+        if (is_the_file(c, job))
+            return true;
+    }
+    child_db_close(c);
+    return false;
+}
+
 void child_db_close(struct child_db *c)
 {
     if (c->db)
@@ -64,26 +83,36 @@ void child_db_close(struct child_db *c)
     c->registered = false;
 }
 
-bool child_send_facts(sqlite3 *db, const uint8_t *page1, uint64_t page_count, struct done_report *report)
+bool child_send_result(const struct facts_result *r, struct done_report *report)
 {
-    struct facts_result r;
     struct err err;
     struct buf b;
 
     buf_init(&b, FRAME_MAX_BYTES);
-    enum errc rc = facts_collect(db, page1, page_count, &r, &err);
-    if (rc == ERR_OK)
-        rc = fact_list_put(&b, &r.list, &err);
+    enum errc rc = fact_list_put(&b, &r->list, &err);
     bool sent = rc == ERR_OK && frame_send(CHILD_OUT_FD, FRAME_FACTS, b.data, b.len);
     if (rc != ERR_OK) {
         report_failure(report, OUTCOME_FAILED, err.message);
-    } else if (r.damaged) {
+    } else if (r->damaged) {
         report->damaged = 1;
-        memcpy(report->text, r.damage, sizeof r.damage);
+        memcpy(report->text, r->damage, sizeof r->damage);
     }
     if (!sent && rc == ERR_OK)
         report_failure(report, OUTCOME_FAILED, "the parent is gone");
     buf_release(&b);
+    return sent;
+}
+
+bool child_send_facts(sqlite3 *db, const uint8_t *page1, uint64_t page_count, struct done_report *report)
+{
+    struct facts_result r;
+    struct err err;
+    bool sent = false;
+
+    if (facts_collect(db, page1, page_count, &r, &err) != ERR_OK)
+        report_failure(report, OUTCOME_FAILED, err.message);
+    else
+        sent = child_send_result(&r, report);
     fact_list_release(&r.list);
     return sent;
 }

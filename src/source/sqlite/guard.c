@@ -1,7 +1,6 @@
 #include "source/sqlite/guard.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,11 +45,13 @@ static int g_close(sqlite3_file *f)
 
 static int g_read(sqlite3_file *f, void *dst, int len, sqlite3_int64 at)
 {
+    static const char magic[] = "SQLite format 3";
     struct guard *g = own(f)->guard;
+
     int rc = real_of(f)->pMethods->xRead(real_of(f), dst, len, at);
 
     if (g->armed && rc == SQLITE_OK && len >= DB_PAGE_MIN && len <= DB_PAGE_MAX && (len & (len - 1)) == 0 &&
-        (own(f)->kind & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL))) {
+        (own(f)->kind & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) && memcmp(dst, magic, sizeof magic) == 0) {
         memcpy(g->page, dst, (size_t)len);
         g->page_len = (uint32_t)len;
     }
@@ -116,7 +117,11 @@ static int g_device(sqlite3_file *f)
 
 static int g_shm_map(sqlite3_file *f, int region, int size, int extend, void volatile **out)
 {
-    return real_of(f)->pMethods->xShmMap(real_of(f), region, size, extend, out);
+    int rc = real_of(f)->pMethods->xShmMap(real_of(f), region, size, extend, out);
+
+    if (rc == SQLITE_OK && region == 0 && size >= WAL_INDEX_HEADER_BYTES)
+        own(f)->guard->wal_index = *out;
+    return rc;
 }
 
 static int g_shm_lock(sqlite3_file *f, int offset, int n, int flags)
@@ -144,6 +149,7 @@ static int g_shm_unmap(sqlite3_file *f, int delete)
             (void)unlink(wal);
         delete = !g->had_shm;
     }
+    g->wal_index = NULL;
     return m->xShmUnmap(real_of(f), delete);
 }
 
@@ -314,4 +320,15 @@ void guard_unregister(struct guard *g)
 {
     if (g->real)
         sqlite3_vfs_unregister(&g->vfs);
+}
+
+bool guard_wal_state(const struct guard *g, uint8_t out[WAL_INDEX_HEADER_BYTES])
+{
+    const volatile uint8_t *p = g->wal_index;
+
+    if (!p)
+        return false;
+    for (int i = 0; i < WAL_INDEX_HEADER_BYTES; i++)
+        out[i] = p[i];
+    return memcmp(out, out + WAL_INDEX_HEADER_BYTES / 2, WAL_INDEX_HEADER_BYTES / 2) == 0;
 }

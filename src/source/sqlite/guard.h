@@ -19,7 +19,7 @@
 
 #include "source/sqlite/header.h"
 
-enum { GUARD_NAME_MAX = 264 };
+enum { GUARD_NAME_MAX = 264, WAL_INDEX_HEADER_BYTES = 96 };
 
 struct guard {
     sqlite3_vfs vfs;
@@ -31,14 +31,19 @@ struct guard {
     bool denied;               /* a write was refused */
     bool had_wal, had_shm;     /* when the guard was made */
 
-    /* While armed, the last whole page that was read from database or WAL is kept here. */
+    /* While armed, the last whole page read from database or WAL that begins as page 1 does is kept here. */
     bool armed;
     uint32_t page_len;
     uint8_t page[DB_PAGE_MAX];
+
+    volatile const void *wal_index; /* its first region, while mapped */
 };
 
 /* Register g under vfs_name. name: the database, in the working directory. SQLITE_OK or a code. */
 int guard_register(struct guard *g, const char *vfs_name, const char *name);
 void guard_unregister(struct guard *g);
+/* The header of the WAL's index as it is now (two equal copies of 48 bytes, else somebody is writing it: false). It is
+ * another one after each commit (SQLite's "WAL-mode File Format", 2.1). */
+bool guard_wal_state(const struct guard *g, uint8_t out[WAL_INDEX_HEADER_BYTES]);
 
 #endif
