@@ -266,7 +266,7 @@ static enum errc describe_directory(const char *path, struct inspect_result *out
         count += strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
     closedir(dir);
     out->ok = true;
-    snprintf(out->detail, sizeof out->detail, "%" PRIu64 " names in it", count);
+    snprintf(out->detail, sizeof out->detail, "%" PRIu64 " %s in it", count, count == 1 ? "name" : "names");
     return fact_set_int(&out->facts, "names", (int64_t)count, err);
 }
 
@@ -286,8 +286,8 @@ static enum errc describe_file(const char *path, const struct stat *st, bool qui
         return err_recode(err, err->sys_errno == ENOENT ? ERR_SOURCE_MISSING : ERR_SOURCE_UNREADABLE);
     if (sqlite_looks_like(header, got)) {
         snprintf(out->format, sizeof out->format, "sqlite");
-        return quick ? quick_sqlite(header, got, (uint64_t)st->st_size, out, err)
-                     : full_sqlite(path, self_exe, out, err);
+        return quick || got < sizeof header ? quick_sqlite(header, got, (uint64_t)st->st_size, out, err)
+                                            : full_sqlite(path, self_exe, out, err);
     }
     out->ok = true;
     snprintf(out->detail, sizeof out->detail, "%" PRIu64 " bytes of no format that is known", (uint64_t)st->st_size);
