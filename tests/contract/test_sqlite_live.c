@@ -121,6 +121,28 @@ static void test_wal_writer_checkpointer_reader(void **state)
     bench_free(&b);
 }
 
+/* One small commit after the other: facts that came from a view of their own would be of another moment (SV1). */
+static void commit_fast(sqlite3 *db, unsigned turn)
+{
+    (void)turn;
+    run_quietly(db, "BEGIN IMMEDIATE; UPDATE turn SET n = n + 1; INSERT INTO journal VALUES (1); COMMIT");
+}
+
+static void test_facts_beside_fast_commits(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    bench_new(&b);
+    db_script(b.db, "PRAGMA journal_mode = WAL");
+    db_script(b.db, bank);
+    pid_t pids[] = {worker(&b, commit_fast), worker(&b, commit_fast)};
+    capture_beside_users(&b, CAPTURES / 2);
+    for (size_t i = 0; i < 2; i++)
+        stop(pids[i]);
+    bench_free(&b);
+}
+
 static void test_rollback_writer_reader(void **state)
 {
     struct bench b;
@@ -232,6 +254,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wal_writer_checkpointer_reader),
+        cmocka_unit_test(test_facts_beside_fast_commits),
         cmocka_unit_test(test_rollback_writer_reader),
         cmocka_unit_test(test_writer_in_the_middle),
         cmocka_unit_test(test_wal_restarted_in_the_middle),
