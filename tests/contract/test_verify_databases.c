@@ -107,6 +107,11 @@ static void test_deadline(void **state)
     verify_outcome_release(&out);
     assert_null(recorded(&w, &a.id, &body));
     log_body_release(&body);
+    opt = (struct verify_options){.store = {.read_data = true, .subset_n = 1, .subset_t = 2, .deadline_ns = 1}};
+    assert_int_equal(verify(&w, &opt, &out), ERR_OK);
+    verify_outcome_release(&out);
+    assert_null(recorded(&w, &a.id, &body));
+    log_body_release(&body);
     snapshot_release(&a);
     world_free(&w);
 }
