@@ -220,7 +220,7 @@ static void flip_in_largest_pack(struct world *w)
 {
     char dir[400], pack[700] = "";
     off_t size = 0;
-    uint8_t byte;
+    uint8_t byte = 0;
     snprintf(dir, sizeof dir, "%s/packs", w->repo);
     find_packs(dir, pack, sizeof pack, &size);
     assert_int_equal(chmod(pack, 0600), 0);
