@@ -1,5 +1,6 @@
-/* Databases to try the SQLite source on. Whoever opens one through SQLite here does so in a process of its own or closes
- * it before a capture: the source reads the file plainly, and closing that descriptor would drop this process's locks. */
+/* Databases to try the SQLite source on. Whoever opens one through SQLite here does so in a process of its own or
+ * closes it before a capture: the source reads the file plainly, and closing that descriptor would drop this process's
+ * locks. */
 #ifndef SNAP_TESTS_SQLITE_RUN_H
 #define SNAP_TESTS_SQLITE_RUN_H
 
@@ -202,7 +203,7 @@ static inline void hear(void *arg, enum diag_level level, const char *name, cons
 }
 
 /* One capture with the defaults but for what opt says. */
-struct outcome {
+struct captured {
     struct memory_sink *sink;
     struct capture_result result;
     struct heard heard;
@@ -210,7 +211,7 @@ struct outcome {
     enum errc rc;
 };
 
-static inline void capture_into(struct outcome *o, const struct bench *b, struct memory_sink *sink,
+static inline void capture_into(struct captured *o, const struct bench *b, struct memory_sink *sink,
                                 struct capture_options opt)
 {
     struct diag diag = {.message = hear, .arg = &o->heard};
@@ -221,21 +222,21 @@ static inline void capture_into(struct outcome *o, const struct bench *b, struct
     o->rc = sqlite_capture(b->db, &sink->sink, &opt, &o->result, &o->err);
 }
 
-static inline void capture_db(struct outcome *o, const struct bench *b)
+static inline void capture_db(struct captured *o, const struct bench *b)
 {
     capture_into(o, b, memory_sink_new(b->out), (struct capture_options){0});
     if (o->rc != ERR_OK)
         fail_msg("capture: %s", o->err.message);
 }
 
-static inline void outcome_free(struct outcome *o)
+static inline void outcome_free(struct captured *o)
 {
     memory_sink_free(o->sink);
     fact_list_release(&o->result.facts);
 }
 
 /* One entry, exact and good, and the image is sound. */
-static inline void assert_exact(const struct outcome *o, const struct bench *b)
+static inline void assert_exact(const struct captured *o, const struct bench *b)
 {
     if (o->heard.warnings)
         fail_msg("warned: %s", o->heard.last);
@@ -249,7 +250,7 @@ static inline void assert_exact(const struct outcome *o, const struct bench *b)
     assert_sound(image_of(b, 0));
 }
 
-static inline const char *fact_text(const struct outcome *o, const char *key)
+static inline const char *fact_text(const struct captured *o, const char *key)
 {
     const struct fact *f = fact_find(&o->result.facts, key);
 
@@ -258,7 +259,7 @@ static inline const char *fact_text(const struct outcome *o, const char *key)
     return f->text;
 }
 
-static inline int64_t fact_int(const struct outcome *o, const char *key)
+static inline int64_t fact_int(const struct captured *o, const char *key)
 {
     const struct fact *f = fact_find(&o->result.facts, key);
 
@@ -268,8 +269,8 @@ static inline int64_t fact_int(const struct outcome *o, const char *key)
 }
 
 /* Rows of some size, deterministic. */
-#define ROWS(n, bytes)                                                                                                 \
-    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < " #n ") INSERT INTO t "                  \
+#define ROWS(n, bytes)                                                                                \
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < " #n ") INSERT INTO t " \
     "SELECT x, printf('%d-%s', x, hex(zeroblob(" #bytes " / 2))) FROM c;"
 
 #endif

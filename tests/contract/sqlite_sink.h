@@ -34,8 +34,8 @@ struct memory_sink {
     uint8_t room[SINK_ROOM];
     unsigned failed_count, abandoned;
     enum errc last_failure;
-    uint64_t fail_after; /* bytes after which the sink itself fails; 0: never */
-    const char *compare; /* a file that the data have to be equal to, byte for byte */
+    uint64_t fail_after;              /* bytes after which the sink itself fails; 0: never */
+    const char *compare;              /* a file that the data have to be equal to, byte for byte */
     void (*on_first_data)(void *arg); /* called once, when the first bytes of an entry have come */
     void *arg;
 };
@@ -194,8 +194,16 @@ static inline void sink_failed(struct sink *s, const char *path, const struct er
 }
 
 static const struct sink_ops memory_sink_ops = {
-    .previous = sink_previous, .node = sink_node, .begin = sink_begin,     .space = sink_space, .advance = sink_advance,
-    .data = sink_data,         .hole = sink_hole, .end = sink_end,         .reuse = sink_reuse, .failed = sink_failed,
+    .previous = sink_previous,
+    .node = sink_node,
+    .begin = sink_begin,
+    .space = sink_space,
+    .advance = sink_advance,
+    .data = sink_data,
+    .hole = sink_hole,
+    .end = sink_end,
+    .reuse = sink_reuse,
+    .failed = sink_failed,
     .abandon = sink_abandon,
 };
 

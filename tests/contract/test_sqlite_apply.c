@@ -34,8 +34,8 @@ static void stage_new(struct stage *s, const char *live_setup, const char *image
     if (live_setup)
         write_rows(s->b.db, live_setup, "live", 3000);
     write_rows(s->image, image_setup, "image", 1500);
-    s->meta = (struct entry){.type = ENTRY_SQLITE, .mode = 0640, .uid = geteuid(), .gid = getegid(),
-                             .mtime = {.sec = 1000000000}};
+    s->meta = (struct entry){
+        .type = ENTRY_SQLITE, .mode = 0640, .uid = geteuid(), .gid = getegid(), .mtime = {.sec = 1000000000}};
 }
 
 static enum errc apply(struct stage *s, bool force, struct err *err)
@@ -43,8 +43,12 @@ static enum errc apply(struct stage *s, bool force, struct err *err)
     static struct diag diag;
 
     diag = (struct diag){.message = hear, .arg = &s->heard};
-    struct sqlite_apply a = {.path = s->b.db, .image = s->image, .meta = &s->meta, .quarantine = s->quarantine,
-                             .force = force, .diag = &diag};
+    struct sqlite_apply a = {.path = s->b.db,
+                             .image = s->image,
+                             .meta = &s->meta,
+                             .quarantine = s->quarantine,
+                             .force = force,
+                             .diag = &diag};
     return sqlite_apply(&a, err);
 }
 
@@ -148,7 +152,8 @@ static pid_t user(const struct stage *s, bool write)
         sqlite3_busy_timeout(db, 20000);
         for (unsigned i = 0;; i++) {
             sqlite3_stmt *q = NULL;
-            if (sqlite3_prepare_v2(db, "SELECT count(DISTINCT word), min(word), count(*) FROM t", -1, &q, NULL) == SQLITE_OK &&
+            if (sqlite3_prepare_v2(db, "SELECT count(DISTINCT word), min(word), count(*) FROM t", -1, &q, NULL) ==
+                    SQLITE_OK &&
                 sqlite3_step(q) == SQLITE_ROW) {
                 int rows = sqlite3_column_int(q, 2), kinds = sqlite3_column_int(q, 0);
                 if (kinds != 1 || (rows != 3000 && rows != 1500))
@@ -371,7 +376,7 @@ static void test_killed_at_any_moment(void **state)
         if (strcmp(word, "live") == 0)
             old++;
         else if (strcmp(word, "image") == 0)
-            new++;
+            new ++;
         else
             fail_msg("after a kill the database is %s", word);
         remove_tree(s.b.root);
@@ -451,10 +456,14 @@ static void test_as_its_owner(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_into_a_database_at_rest), cmocka_unit_test(test_under_readers_and_writers),
-        cmocka_unit_test(test_nothing_there),           cmocka_unit_test(test_damaged_is_renamed_over),
-        cmocka_unit_test(test_refused_and_untouched),   cmocka_unit_test(test_over_a_crashed_database),
-        cmocka_unit_test(test_killed_at_any_moment),    cmocka_unit_test(test_raw_bytes_back),
+        cmocka_unit_test(test_into_a_database_at_rest),
+        cmocka_unit_test(test_under_readers_and_writers),
+        cmocka_unit_test(test_nothing_there),
+        cmocka_unit_test(test_damaged_is_renamed_over),
+        cmocka_unit_test(test_refused_and_untouched),
+        cmocka_unit_test(test_over_a_crashed_database),
+        cmocka_unit_test(test_killed_at_any_moment),
+        cmocka_unit_test(test_raw_bytes_back),
         cmocka_unit_test(test_as_its_owner),
     };
 

@@ -5,14 +5,13 @@
 
 enum { ACCOUNTS = 2000, START = 1000, CAPTURES = 100 };
 
-static const char bank[] =
-    "CREATE TABLE account(id INTEGER PRIMARY KEY, balance INTEGER NOT NULL, pad TEXT);"
-    "CREATE TABLE turn(n INTEGER);"
-    "INSERT INTO turn VALUES (0);"
-    "CREATE TABLE journal(x);"
-    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 2000)"
-    " INSERT INTO account SELECT x, 1000, hex(randomblob(200)) FROM c;"
-    "CREATE INDEX by_balance ON account(balance, pad);";
+static const char bank[] = "CREATE TABLE account(id INTEGER PRIMARY KEY, balance INTEGER NOT NULL, pad TEXT);"
+                           "CREATE TABLE turn(n INTEGER);"
+                           "INSERT INTO turn VALUES (0);"
+                           "CREATE TABLE journal(x);"
+                           "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 2000)"
+                           " INSERT INTO account SELECT x, 1000, hex(randomblob(200)) FROM c;"
+                           "CREATE INDEX by_balance ON account(balance, pad);";
 
 /* A process that runs work until it is killed; work returns when it has nothing to do. */
 static pid_t worker(const struct bench *b, void (*work)(sqlite3 *db, unsigned turn))
@@ -90,7 +89,7 @@ static void capture_beside_users(const struct bench *b, unsigned captures)
     sqlite3_int64 turn = -1, first = 0;
 
     for (unsigned i = 0; i < captures; i++) {
-        struct outcome o;
+        struct captured o;
         capture_db(&o, b);
         assert_exact(&o, b);
         assert_int_equal(image_int(image_of(b, 0), "SELECT sum(balance) FROM account"), ACCOUNTS * START);
@@ -164,8 +163,8 @@ struct middle {
     bool wrote;
 };
 
-/* The capture has begun, the helper is stuck behind a full pipe: a writer changes every page, checkpoints, and starts the
- * WAL anew. */
+/* The capture has begun, the helper is stuck behind a full pipe: a writer changes every page, checkpoints, and starts
+ * the WAL anew. */
 static void write_in_the_middle(void *arg)
 {
     struct middle *m = arg;
@@ -192,7 +191,7 @@ static void write_in_the_middle(void *arg)
 static void capture_with_writer_in_the_middle(const struct bench *b)
 {
     struct middle m = {.b = b};
-    struct outcome o;
+    struct captured o;
     struct memory_sink *sink = memory_sink_new(b->out);
 
     sink->on_first_data = write_in_the_middle;
@@ -222,8 +221,8 @@ static void test_writer_in_the_middle(void **state)
     bench_free(&b);
 }
 
-/* The WAL is fully checkpointed when the capture begins, so that its reader needs none of it: the writer may restart it,
- * and does. */
+/* The WAL is fully checkpointed when the capture begins, so that its reader needs none of it: the writer may restart
+ * it, and does. */
 static void test_wal_restarted_in_the_middle(void **state)
 {
     struct bench b;
@@ -253,10 +252,8 @@ static void test_wal_restarted_in_the_middle(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wal_writer_checkpointer_reader),
-        cmocka_unit_test(test_facts_beside_fast_commits),
-        cmocka_unit_test(test_rollback_writer_reader),
-        cmocka_unit_test(test_writer_in_the_middle),
+        cmocka_unit_test(test_wal_writer_checkpointer_reader), cmocka_unit_test(test_facts_beside_fast_commits),
+        cmocka_unit_test(test_rollback_writer_reader),         cmocka_unit_test(test_writer_in_the_middle),
         cmocka_unit_test(test_wal_restarted_in_the_middle),
     };
 

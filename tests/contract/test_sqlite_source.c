@@ -1,4 +1,5 @@
 /* The SQLite source: what it captures of databases at rest (SO1, SO2, SG1-SG4, SN1). */
+#include "source/sqlite/helper.h"
 #include "sqlite_run.h"
 
 static void test_page_sizes_byte_for_byte(void **state)
@@ -7,7 +8,7 @@ static void test_page_sizes_byte_for_byte(void **state)
     static const char *const kinds[] = {"", "PRAGMA auto_vacuum = 1;", "PRAGMA auto_vacuum = 2;",
                                         "PRAGMA encoding = 'UTF-16le';"};
     struct bench b;
-    struct outcome o;
+    struct captured o;
     char sql[400];
 
     (void)state;
@@ -32,7 +33,7 @@ static void test_page_sizes_byte_for_byte(void **state)
 static void test_reserved_bytes(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
     int reserve = 32;
 
     (void)state;
@@ -68,7 +69,7 @@ static unsigned files_in(const char *dir)
 static void test_wal_at_rest_leaves_no_trace(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
     char before[128];
 
     (void)state;
@@ -107,7 +108,7 @@ static void leave_wal(const struct bench *b, const char *sql)
 static void test_wal_content_is_in_the_image(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
     char wal[128], db[128], first[128];
 
     (void)state;
@@ -143,7 +144,7 @@ static void test_wal_content_is_in_the_image(void **state)
 static void test_empty_file(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
 
     (void)state;
     bench_new(&b);
@@ -165,11 +166,13 @@ static void make_huge(const char *path)
     uint8_t *trunk = calloc(1, PAGE), word[4];
     size_t len;
 
-    db_script(path, "PRAGMA page_size = 65536; CREATE TABLE t(a INTEGER PRIMARY KEY, b); INSERT INTO t VALUES (1, 'x')");
+    db_script(path,
+              "PRAGMA page_size = 65536; CREATE TABLE t(a INTEGER PRIMARY KEY, b); INSERT INTO t VALUES (1, 'x')");
     free(slurp(path, &len));
     uint32_t page = (uint32_t)(len / PAGE) + 1, first = page, count = 0, trunk_page = 0;
     assert_int_equal(truncate(path, (off_t)LAST * PAGE), 0);
-#define PUT32(p, v) ((p)[0] = (uint8_t)((v) >> 24), (p)[1] = (uint8_t)((v) >> 16), (p)[2] = (uint8_t)((v) >> 8), (p)[3] = (uint8_t)(v))
+#define PUT32(p, v) \
+    ((p)[0] = (uint8_t)((v) >> 24), (p)[1] = (uint8_t)((v) >> 16), (p)[2] = (uint8_t)((v) >> 8), (p)[3] = (uint8_t)(v))
     while (page <= LAST) {
         uint32_t leaves = 0;
         trunk_page = page++;
@@ -201,7 +204,7 @@ static void make_huge(const char *path)
 static void test_lock_page(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
     struct stat st;
 
     (void)state;
@@ -224,7 +227,7 @@ static void test_lock_page(void **state)
 static void test_checkpoint_when_asked(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
     struct stat st;
 
     (void)state;
@@ -232,7 +235,8 @@ static void test_checkpoint_when_asked(void **state)
     db_script(b.db, "PRAGMA journal_mode = WAL; CREATE TABLE t(a INTEGER PRIMARY KEY, b)");
     for (int mode = CHECKPOINT_PASSIVE; mode <= CHECKPOINT_TRUNCATE; mode++) {
         leave_wal(&b, "DELETE FROM t; " ROWS(100, 500));
-        capture_into(&o, &b, memory_sink_new(b.out), (struct capture_options){.checkpoint = (enum checkpoint_mode)mode});
+        capture_into(&o, &b, memory_sink_new(b.out),
+                     (struct capture_options){.checkpoint = (enum checkpoint_mode)mode});
         assert_int_equal(o.rc, ERR_OK);
         assert_true(o.result.good);
         /* The main file alone has the rows now. */
@@ -252,7 +256,7 @@ static void test_checkpoint_when_asked(void **state)
 static void test_sink_error_ends_the_capture(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
 
     (void)state;
     bench_new(&b);
@@ -267,10 +271,45 @@ static void test_sink_error_ends_the_capture(void **state)
     bench_free(&b);
 }
 
+/* Should pages ever come in another order, the helper is asked again to go by way of a temporary file: the same bytes.
+ */
+static void test_by_way_of_a_temporary_file(void **state)
+{
+    struct bench b;
+    struct place p;
+    struct helper h;
+    struct err err;
+    enum frame_kind kind;
+    size_t len, got = 0, want;
+    static uint8_t data[4 << 20];
+
+    (void)state;
+    bench_new(&b);
+    db_script(b.db, "PRAGMA journal_mode = WAL; CREATE TABLE t(a INTEGER PRIMARY KEY, b); " ROWS(1000, 2000));
+    assert_int_equal(place_open(&p, b.db, false, &err), ERR_OK);
+    struct helper_spec spec = {.op = "capture", .place = &p, .image_fd = -1, .spool = true};
+    assert_int_equal(helper_start(&spec, &h, &err), ERR_OK);
+    do {
+        assert_int_equal(frame_head(h.fd, NULL, &kind, &len, &err), ERR_OK);
+        assert_true(kind == FRAME_DATA || kind == FRAME_FACTS || kind == FRAME_DONE);
+        assert_true(got + len <= sizeof data);
+        assert_int_equal(frame_body(h.fd, NULL, data + got, len, &err), ERR_OK);
+        if (kind == FRAME_DATA)
+            got += len;
+    } while (kind != FRAME_DONE);
+    assert_int_equal(helper_finish(&h, &err), ERR_OK);
+    uint8_t *there = slurp(b.db, &want);
+    assert_int_equal(got, want);
+    assert_memory_equal(there, data, want);
+    free(there);
+    place_release(&p);
+    bench_free(&b);
+}
+
 static void test_missing_and_not_a_file(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
     struct capture_result r = {.good = true};
     struct capture_options opt = {0};
     struct err err;
@@ -299,7 +338,7 @@ static void test_missing_and_not_a_file(void **state)
 static void test_observe(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
     struct fact_list seen;
     struct err err;
 
@@ -334,11 +373,17 @@ static void test_observe(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_page_sizes_byte_for_byte), cmocka_unit_test(test_reserved_bytes),
-        cmocka_unit_test(test_wal_at_rest_leaves_no_trace), cmocka_unit_test(test_wal_content_is_in_the_image),
-        cmocka_unit_test(test_empty_file), cmocka_unit_test(test_lock_page),
-        cmocka_unit_test(test_checkpoint_when_asked), cmocka_unit_test(test_sink_error_ends_the_capture),
-        cmocka_unit_test(test_missing_and_not_a_file), cmocka_unit_test(test_observe),
+        cmocka_unit_test(test_page_sizes_byte_for_byte),
+        cmocka_unit_test(test_reserved_bytes),
+        cmocka_unit_test(test_wal_at_rest_leaves_no_trace),
+        cmocka_unit_test(test_wal_content_is_in_the_image),
+        cmocka_unit_test(test_empty_file),
+        cmocka_unit_test(test_lock_page),
+        cmocka_unit_test(test_checkpoint_when_asked),
+        cmocka_unit_test(test_sink_error_ends_the_capture),
+        cmocka_unit_test(test_by_way_of_a_temporary_file),
+        cmocka_unit_test(test_missing_and_not_a_file),
+        cmocka_unit_test(test_observe),
     };
 
     if (argc > 1 && strcmp(argv[1], "__sqlite") == 0)

@@ -11,7 +11,7 @@ static const char basic[] = "CREATE TABLE t(a INTEGER PRIMARY KEY, b); " ROWS(50
 static void test_damage_inside(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
 
     (void)state;
     bench_new(&b);
@@ -39,7 +39,7 @@ static void test_damage_inside(void **state)
     bench_free(&b);
 }
 
-static void assert_raw(const struct outcome *o, const struct bench *b, enum errc name)
+static void assert_raw(const struct captured *o, const struct bench *b, enum errc name)
 {
     assert_int_equal(o->rc, ERR_OK);
     assert_false(o->result.good);
@@ -61,7 +61,7 @@ static void test_not_openable_is_raw(void **state)
         size_t len;
     } wounds[] = {{0, "encrypted looks so", 18}, {16, "\0\7", 2}, {21, "\377", 1}, {28, "\0\177\0\0", 4}};
     struct bench b;
-    struct outcome o;
+    struct captured o;
 
     (void)state;
     bench_new(&b);
@@ -117,7 +117,7 @@ static void release(pid_t pid)
 static void test_held_exclusively_is_raw(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
 
     (void)state;
     bench_new(&b);
@@ -141,7 +141,7 @@ static void crash_with_hot_journal(const struct bench *b)
 static void test_hot_journal_is_rolled_back_in_a_copy(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
     char db[128], journal[128];
 
     (void)state;
@@ -165,7 +165,7 @@ static void test_hot_journal_is_rolled_back_in_a_copy(void **state)
 static void test_hostile_super_journal(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
     char victim[128];
     uint8_t tail[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7};
     uint32_t sum = 0;
@@ -208,7 +208,7 @@ static void test_hostile_super_journal(void **state)
 static void test_other_owner(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
 
     (void)state;
     if (geteuid() != 0) {
@@ -243,7 +243,7 @@ static void test_other_owner(void **state)
 static void test_what_cannot_be_checked_is_not_damage(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
 
     (void)state;
     bench_new(&b);
@@ -272,7 +272,9 @@ static void test_what_cannot_be_checked_is_not_damage(void **state)
     outcome_free(&o);
     /* A schema of a newer version. */
     db = db_open(b.db);
-    db_run(db, "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = 'CREATE TABLE t(a FUTURE<word>)' WHERE name = 't'");
+    db_run(
+        db,
+        "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = 'CREATE TABLE t(a FUTURE<word>)' WHERE name = 't'");
     sqlite3_close(db);
     capture_db(&o, &b);
     assert_true(o.result.good);
@@ -284,7 +286,7 @@ static void test_what_cannot_be_checked_is_not_damage(void **state)
 static void test_many_tables(void **state)
 {
     struct bench b;
-    struct outcome o;
+    struct captured o;
     char sql[200];
 
     (void)state;
@@ -318,7 +320,7 @@ struct again {
 /* Capture with the first capture as the previous one, as if that had begun at look. True: it was reused. */
 static bool reused(struct again *a, struct timestamp look, bool force)
 {
-    struct outcome o;
+    struct captured o;
     struct memory_sink *sink = memory_sink_new(a->b.out);
 
     sink->before = a->first;
@@ -335,7 +337,7 @@ static bool reused(struct again *a, struct timestamp look, bool force)
 
 static void look_first(struct again *a)
 {
-    struct outcome o;
+    struct captured o;
 
     if (a->first)
         memory_sink_free(a->first);
@@ -382,10 +384,14 @@ static void test_unchanged_is_reused(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_damage_inside), cmocka_unit_test(test_not_openable_is_raw),
-        cmocka_unit_test(test_held_exclusively_is_raw), cmocka_unit_test(test_hot_journal_is_rolled_back_in_a_copy),
-        cmocka_unit_test(test_hostile_super_journal), cmocka_unit_test(test_other_owner),
-        cmocka_unit_test(test_what_cannot_be_checked_is_not_damage), cmocka_unit_test(test_many_tables),
+        cmocka_unit_test(test_damage_inside),
+        cmocka_unit_test(test_not_openable_is_raw),
+        cmocka_unit_test(test_held_exclusively_is_raw),
+        cmocka_unit_test(test_hot_journal_is_rolled_back_in_a_copy),
+        cmocka_unit_test(test_hostile_super_journal),
+        cmocka_unit_test(test_other_owner),
+        cmocka_unit_test(test_what_cannot_be_checked_is_not_damage),
+        cmocka_unit_test(test_many_tables),
         cmocka_unit_test(test_unchanged_is_reused),
     };
 

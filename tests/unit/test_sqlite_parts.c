@@ -13,6 +13,7 @@
 #include "source/source.h"
 #include "source/sqlite/checkpoint.h"
 #include "source/sqlite/frame.h"
+#include "source/sqlite/funnel.h"
 #include "source/sqlite/header.h"
 #include "source/sqlite/probe.h"
 
@@ -121,6 +122,79 @@ static void test_frames_of_a_liar(void **state)
     close(fds[0]);
 }
 
+/* --- the funnel --- */
+
+struct emitted {
+    uint8_t data[8 * 512];
+    size_t len;
+};
+
+static bool keep(void *arg, const void *data, size_t len)
+{
+    struct emitted *e = arg;
+
+    assert_true(e->len + len <= sizeof e->data);
+    memcpy(e->data + e->len, data, len);
+    e->len += len;
+    return true;
+}
+
+/* Write pages (by number) as SQLite does; true when all were taken. */
+static bool pour(struct funnel *f, const int *pages, size_t count, const uint8_t *page1)
+{
+    _Alignas(16) char space[256];
+    sqlite3_file *file = (sqlite3_file *)(void *)space;
+    uint8_t page[512];
+
+    assert_int_equal(funnel_register(f), SQLITE_OK);
+    assert_true(f->vfs.szOsFile <= (int)sizeof space);
+    assert_int_equal(f->vfs.xOpen(&f->vfs, "image", file, SQLITE_OPEN_MAIN_DB, NULL), SQLITE_OK);
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        memset(page, pages[i], sizeof page);
+        ok = file->pMethods->xWrite(file, pages[i] == 1 ? page1 : page, sizeof page, (pages[i] - 1) * 512) == SQLITE_OK;
+    }
+    funnel_unregister(f);
+    return ok;
+}
+
+/* SN1, SN2 */
+static void test_funnel_takes_pages_in_order_only(void **state)
+{
+    uint8_t page1[512], changed[512], other[512];
+    struct emitted e = {.len = 0};
+    const struct funnel fresh = {.emit = keep, .arg = &e, .page1 = page1, .page_size = 512, .spool_fd = -1};
+    struct funnel f = fresh;
+
+    (void)state;
+    memset(page1, 1, sizeof page1);
+    memset(changed, 1, sizeof changed);
+    changed[27] = 9; /* a counter */
+    memset(other, 1, sizeof other);
+    other[100] = 9;
+    assert_true(pour(&f, (const int[]){2, 3, 1, 4}, 4, changed));
+    assert_true(funnel_complete(&f, 4));
+    assert_false(funnel_complete(&f, 5));
+    assert_int_equal(e.len, 4 * 512);
+    for (size_t i = 0; i < e.len; i++)
+        assert_int_equal(e.data[i], i / 512 + 1);
+    static const int wrong[][3] = {{2, 4, 3}, {3, 2, 1}, {2, 2, 3}};
+    for (size_t i = 0; i < 3; i++) {
+        e.len = 0;
+        f = fresh;
+        assert_false(pour(&f, wrong[i], 3, page1));
+        assert_true(f.disorder);
+    }
+    f = fresh;
+    e.len = 0;
+    assert_false(pour(&f, (const int[]){2, 1}, 2, other));
+    assert_true(f.disorder);
+    f = fresh;
+    e.len = 0;
+    assert_true(pour(&f, (const int[]){2, 3}, 2, page1));
+    assert_false(funnel_complete(&f, 3)); /* page 1 was never seen */
+}
+
 static bool yes(void *arg)
 {
     (void)arg;
@@ -165,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_page1_differs_only_where_a_backup_writes),
         cmocka_unit_test(test_affected_versions),
         cmocka_unit_test(test_frames_of_a_liar),
+        cmocka_unit_test(test_funnel_takes_pages_in_order_only),
         cmocka_unit_test(test_interrupted_while_waiting),
         cmocka_unit_test(test_rule_for_unchanged),
     };

@@ -79,12 +79,14 @@ static void warn_of_late_holders(const struct sqlite_apply *a, const struct plac
     size_t count = 0;
     bool incomplete;
 
-    if (p->st.st_mode == 0 || process_find_holders(p->st.st_dev, p->st.st_ino, h, 4, &count, &incomplete, NULL) != ERR_OK)
+    if (p->st.st_mode == 0 ||
+        process_find_holders(p->st.st_dev, p->st.st_ino, h, 4, &count, &incomplete, NULL) != ERR_OK)
         return;
     for (size_t i = 0; i < count; i++)
-        diag_message(a->diag, DIAG_WARNING, err_name(ERR_TARGET_IN_USE),
-                     "%s (process %ld) still holds the file that was replaced at %s: restart it, what it writes is lost",
-                     h[i].name, (long)h[i].pid, p->shown);
+        diag_message(
+            a->diag, DIAG_WARNING, err_name(ERR_TARGET_IN_USE),
+            "%s (process %ld) still holds the file that was replaced at %s: restart it, what it writes is lost",
+            h[i].name, (long)h[i].pid, p->shown);
 }
 
 static enum errc apply_by_rename(const struct sqlite_apply *a, const struct place *p, struct err *err)

@@ -29,7 +29,7 @@ struct sqlite_target {
     struct holder holders[16];
     size_t holder_count;
     bool holders_incomplete;
-    char detail[256];           /* for people: what was found */
+    char detail[256]; /* for people: what was found */
 };
 
 /* Look without changing anything (not even a hot journal is rolled back); runs in a child as the file's owner. */
@@ -37,10 +37,11 @@ MUST_USE enum errc sqlite_target_look(const char *path, uint32_t image_page_size
                                       struct sqlite_target *out, struct err *err);
 
 struct sqlite_apply {
-    const char *path;       /* the live database */
-    const char *image;      /* verified staged image, on the same file system when it may have to be renamed */
+    const char *path;         /* the live database */
+    const char *image;        /* verified staged image, on the same file system when it may have to be renamed */
     const struct entry *meta; /* owner, mode, times for a target that is absent or renamed over */
-    const char *quarantine; /* directory that replaced files and sidecars are moved to; on the same file system, exists */
+    const char
+        *quarantine; /* directory that replaced files and sidecars are moved to; on the same file system, exists */
     const char *self_exe;
     bool force;
     const struct diag *diag;

@@ -87,8 +87,8 @@ static enum errc read_frames(struct job *j, struct helper *h, struct done_report
         } else if ((int)kind == 0) {
             struct err ended = {0};
             rc = helper_finish(h, &ended);
-            rc = err_fail(err, ERR_CHILD, "%s", rc != ERR_OK ? ended.message
-                                                             : "the SQLite helper process ended without a word");
+            rc = err_fail(err, ERR_CHILD, "%s",
+                          rc != ERR_OK ? ended.message : "the SQLite helper process ended without a word");
         } else {
             rc = err_fail(err, ERR_CHILD, "the SQLite helper process said something out of turn");
         }
@@ -99,11 +99,16 @@ static enum errc read_frames(struct job *j, struct helper *h, struct done_report
 
 /* One run of the helper on place (the database, or a private copy). ERR_CHILD also becomes an outcome; errors that are
  * returned end the capture. */
-static enum errc run_helper(struct job *j, const struct place *place, bool copy, bool spool,
-                            struct done_report *report, struct err *err)
+static enum errc run_helper(struct job *j, const struct place *place, bool copy, bool spool, struct done_report *report,
+                            struct err *err)
 {
-    struct helper_spec spec = {.op = "capture", .self_exe = j->opt->self_exe, .place = place, .image_fd = -1,
-                               .checkpoint = copy ? CHECKPOINT_NONE : j->opt->checkpoint, .spool = spool, .copy = copy};
+    struct helper_spec spec = {.op = "capture",
+                               .self_exe = j->opt->self_exe,
+                               .place = place,
+                               .image_fd = -1,
+                               .checkpoint = copy ? CHECKPOINT_NONE : j->opt->checkpoint,
+                               .spool = spool,
+                               .copy = copy};
     struct helper h = {.fd = -1};
 
     *report = (struct done_report){0};
@@ -203,9 +208,12 @@ static enum errc finish(struct job *j, const struct done_report *report, struct 
 static enum errc fall_back_to_raw(struct job *j, const struct done_report *report, struct err *err)
 {
     static const enum errc codes[OUTCOME_COUNT] = {
-        [OUTCOME_NOT_A_DATABASE] = ERR_SOURCE_DAMAGED, [OUTCOME_DAMAGED] = ERR_SOURCE_DAMAGED,
-        [OUTCOME_BUSY] = ERR_SOURCE_BUSY,              [OUTCOME_HOT_JOURNAL] = ERR_SOURCE_BUSY,
-        [OUTCOME_NEEDS_COPY] = ERR_SOURCE_BUSY,        [OUTCOME_NO_SPACE] = ERR_NO_SPACE,
+        [OUTCOME_NOT_A_DATABASE] = ERR_SOURCE_DAMAGED,
+        [OUTCOME_DAMAGED] = ERR_SOURCE_DAMAGED,
+        [OUTCOME_BUSY] = ERR_SOURCE_BUSY,
+        [OUTCOME_HOT_JOURNAL] = ERR_SOURCE_BUSY,
+        [OUTCOME_NEEDS_COPY] = ERR_SOURCE_BUSY,
+        [OUTCOME_NO_SPACE] = ERR_NO_SPACE,
     };
     enum errc code = codes[report->outcome] ? codes[report->outcome] : ERR_SOURCE_UNREADABLE;
     enum errc rc = ERR_OK;

@@ -19,8 +19,9 @@ bool checkpoint_may_lose_commits(int version)
 void checkpoint_warn(const struct diag *diag, const char *shown)
 {
     if (checkpoint_may_lose_commits(sqlite3_libversion_number()))
-        diag_message(diag, DIAG_WARNING, "",
-                     "%s: 'checkpoint' is set, but SQLite %s can lose commits when a checkpoint races a write of another "
-                     "process; use 'checkpoint = none', or SQLite 3.51.3, 3.50.7, 3.44.6 or newer",
-                     shown, sqlite3_libversion());
+        diag_message(
+            diag, DIAG_WARNING, "",
+            "%s: 'checkpoint' is set, but SQLite %s can lose commits when a checkpoint races a write of another "
+            "process; use 'checkpoint = none', or SQLite 3.51.3, 3.50.7, 3.44.6 or newer",
+            shown, sqlite3_libversion());
 }

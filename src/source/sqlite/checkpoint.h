@@ -1,4 +1,5 @@
-/* Which SQLite versions a checkpoint is a risk with. Layer: source (private to sqlite/). Pure but for checkpoint_warn. */
+/* Which SQLite versions a checkpoint is a risk with. Layer: source (private to sqlite/). Pure but for checkpoint_warn.
+ */
 #ifndef SNAP_SOURCE_SQLITE_CHECKPOINT_H
 #define SNAP_SOURCE_SQLITE_CHECKPOINT_H
 

@@ -43,9 +43,9 @@ static bool parse_pair(struct child_job *job, const char *pair)
         const char *key;
         uint64_t *wide;
         bool *flag;
-    } keys[] = {{"dev", &job->dev, NULL},     {"ino", &job->ino, NULL},      {"spool", NULL, &job->spool},
-                {"copy", NULL, &job->copy},   {"fast", NULL, &job->fast_fail},
-                {"size", &job->image_bytes, NULL}, {"slots", &job->image_slots, NULL}};
+    } keys[] = {{"dev", &job->dev, NULL},          {"ino", &job->ino, NULL},        {"spool", NULL, &job->spool},
+                {"copy", NULL, &job->copy},        {"fast", NULL, &job->fast_fail}, {"size", &job->image_bytes, NULL},
+                {"slots", &job->image_slots, NULL}};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strlen(keys[i].key) == key_len && memcmp(pair, keys[i].key, key_len) == 0) {
             if (keys[i].wide)
@@ -129,7 +129,8 @@ bool child_file_there(const struct child_job *job, const char *suffix, uint64_t 
     return true;
 }
 
-bool child_peek(const struct child_job *job, uint8_t header[DB_HEADER_BYTES], size_t *len_out, struct done_report *report)
+bool child_peek(const struct child_job *job, uint8_t header[DB_HEADER_BYTES], size_t *len_out,
+                struct done_report *report)
 {
     struct stat st;
     int fd = open(job->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
@@ -156,11 +157,15 @@ static int run_op(const char *op, const struct child_job *job, struct done_repor
     static const struct {
         const char *name;
         void (*run)(const struct child_job *job, struct done_report *report);
-    } ops[] = {{"capture", child_capture}, {"observe", child_observe}, {"look", child_look}, {"apply", child_apply},
+    } ops[] = {{"capture", child_capture},
+               {"observe", child_observe},
+               {"look", child_look},
+               {"apply", child_apply},
                {"check", child_check}};
 
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
-        if (strcmp(ops[i].name, op) == 0 && (job->name[0] || ops[i].run == child_observe || ops[i].run == child_check)) {
+        if (strcmp(ops[i].name, op) == 0 &&
+            (job->name[0] || ops[i].run == child_observe || ops[i].run == child_check)) {
             ops[i].run(job, report);
             return 0;
         }

@@ -271,8 +271,8 @@ static void capture_frozen(const struct child_job *job, struct done_report *repo
         child_db_open(c, job, false, true, report);
         if (report->outcome == OUTCOME_OK)
             capture_view(c, NULL, job, &o, report);
-        if (report->outcome == OUTCOME_OK && (lstat(job->name, &after) != 0 || !same_times(&before, &after) ||
-                                              child_file_there(job, "-wal", NULL)))
+        if (report->outcome == OUTCOME_OK &&
+            (lstat(job->name, &after) != 0 || !same_times(&before, &after) || child_file_there(job, "-wal", NULL)))
             report_failure(report, OUTCOME_NEEDS_COPY, "it was written to while it was read");
         child_db_close(c);
     }

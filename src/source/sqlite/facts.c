@@ -66,7 +66,8 @@ void facts_prepare_connection(sqlite3 *db)
 /* If the last error is an unknown function, give it a stub. */
 static bool stub_missing_function(sqlite3 *db)
 {
-    static const char *const prefixes[] = {"no such function: ", "unknown function: "}; /* the latter with "()" behind */
+    static const char *const prefixes[] = {"no such function: ",
+                                           "unknown function: "}; /* the latter with "()" behind */
     const char *message = sqlite3_errmsg(db), *at = NULL;
     char name[256];
 
@@ -108,8 +109,8 @@ static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
     return facts_prepare(db, sql, out, &stubs);
 }
 
-/* Does a failure of a statement mean that the file is damaged? A schema that this version cannot parse is SQLITE_CORRUPT
- * too, but may be of a newer version or need a module. */
+/* Does a failure of a statement mean that the file is damaged? A schema that this version cannot parse is
+ * SQLITE_CORRUPT too, but may be of a newer version or need a module. */
 bool facts_means_damage(sqlite3 *db, int rc)
 {
     const char *message = sqlite3_errmsg(db);
@@ -244,8 +245,10 @@ static enum errc row_counts(sqlite3 *db, struct findings *f, struct fact_list *l
     int64_t omitted = 0, rows;
     enum errc e = ERR_OK;
 
-    if (prepare(db, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
-                    " ORDER BY name", &s) != SQLITE_OK)
+    if (prepare(db,
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+                " ORDER BY name",
+                &s) != SQLITE_OK)
         return ERR_OK; /* said by schema_digest */
     while (e == ERR_OK && sqlite3_step(s) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(s, 0);

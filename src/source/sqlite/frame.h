@@ -40,8 +40,8 @@ enum outcome {
 };
 struct done_report {
     uint32_t outcome;
-    uint32_t damaged;     /* of what was read, though OUTCOME_OK */
-    int32_t sqlite_code;  /* extended */
+    uint32_t damaged;    /* of what was read, though OUTCOME_OK */
+    int32_t sqlite_code; /* extended */
     uint32_t sys_errno;
     char text[FRAME_TEXT_MAX_BYTES];
 };
@@ -53,8 +53,8 @@ struct target_report {
 /* The helper's end. false: the parent is gone. */
 bool frame_send(int fd, enum frame_kind kind, const void *payload, size_t len);
 
-/* The parent's end; fd does not block. Header of the next frame; *kind_out is 0 at the end of the pipe. Waits, and looks
- * at diag_interrupted four times a second. ERR_CHILD for a frame that breaks SF1, ERR_INTERRUPTED. */
+/* The parent's end; fd does not block. Header of the next frame; *kind_out is 0 at the end of the pipe. Waits, and
+ * looks at diag_interrupted four times a second. ERR_CHILD for a frame that breaks SF1, ERR_INTERRUPTED. */
 MUST_USE enum errc frame_head(int fd, const struct diag *diag, enum frame_kind *kind_out, size_t *len_out,
                               struct err *err);
 /* Its payload or the next part of it, exactly len bytes. */

@@ -223,7 +223,8 @@ bool funnel_complete(struct funnel *f, uint64_t page_count)
 {
     uint64_t size = page_count * f->page_size;
 
-    if (f->spool_fd < 0 && f->next == DB_LOCK_BYTE && size == (uint64_t)DB_LOCK_BYTE + f->page_size && !emit_lock_page(f))
+    if (f->spool_fd < 0 && f->next == DB_LOCK_BYTE && size == (uint64_t)DB_LOCK_BYTE + f->page_size &&
+        !emit_lock_page(f))
         return false;
     return f->page1_seen && (f->spool_fd >= 0 ? f->next <= size : f->next == size);
 }

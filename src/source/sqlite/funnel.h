@@ -2,8 +2,8 @@
  * sqlite3).
  *
  * With the destination's journal off and a small cache, sqlite3_backup writes pages 2, 3, 4 ... in order and page 1 at
- * the very end (it stays pinned until the commit; docs/adr/0006). So page 1 is handed in first by the caller, as read in
- * the same frozen view, and what the backup writes for it later is only compared.
+ * the very end (it stays pinned until the commit; docs/adr/0006). So page 1 is handed in first by the caller, as read
+ * in the same frozen view, and what the backup writes for it later is only compared.
  *
  * Promises
  *   SN1  emit sees each byte of the image once, in order; the lock page is zeros.

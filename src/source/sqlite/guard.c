@@ -143,7 +143,7 @@ static int g_shm_unmap(sqlite3_file *f, int delete)
     char wal[GUARD_NAME_MAX + 8];
     struct stat st;
 
-    if (!delete && g->tidy && !(g->had_wal && g->had_shm) && m->xLock(real_of(f), SQLITE_LOCK_EXCLUSIVE) == SQLITE_OK) {
+    if (!delete &&g->tidy && !(g->had_wal && g->had_shm) && m->xLock(real_of(f), SQLITE_LOCK_EXCLUSIVE) == SQLITE_OK) {
         snprintf(wal, sizeof wal, "%s-wal", g->name);
         if (!g->had_wal && lstat(wal, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
             (void)unlink(wal);
@@ -212,7 +212,8 @@ static int v_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, 
     }
     int rc = g->real->xOpen(g->real, name, real_of(f), flags, flags_out);
     if (rc == SQLITE_OK)
-        f->pMethods = real_of(f)->pMethods->iVersion >= 2 && real_of(f)->pMethods->xShmMap ? &methods : &methods_without_shm;
+        f->pMethods =
+            real_of(f)->pMethods->iVersion >= 2 && real_of(f)->pMethods->xShmMap ? &methods : &methods_without_shm;
     return rc;
 }
 

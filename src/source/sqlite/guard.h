@@ -3,12 +3,11 @@
  * It hands everything on to SQLite's own VFS, with these exceptions.
  *
  * Promises
- *   SG1  unless writable, no byte of the database, its journal or its WAL is written, truncated or deleted; an attempt is
- *        remembered in denied.
- *   SG2  a super-journal is never opened, and nothing but the database's own journal and WAL is ever deleted.
- *   SG3  names are taken as they are: relative to the working directory, links not followed.
- *   SG4  with tidy set, a -shm or an empty -wal that was not there before is taken away at the close, if nobody else is
- *        connected (the exclusive lock is held meanwhile, as SQLite itself does it).
+ *   SG1  unless writable, no byte of the database, its journal or its WAL is written, truncated or deleted; an attempt
+ * is remembered in denied. SG2  a super-journal is never opened, and nothing but the database's own journal and WAL is
+ * ever deleted. SG3  names are taken as they are: relative to the working directory, links not followed. SG4  with tidy
+ * set, a -shm or an empty -wal that was not there before is taken away at the close, if nobody else is connected (the
+ * exclusive lock is held meanwhile, as SQLite itself does it).
  */
 #ifndef SNAP_SOURCE_SQLITE_GUARD_H
 #define SNAP_SOURCE_SQLITE_GUARD_H
@@ -27,9 +26,9 @@ struct guard {
     char name[GUARD_NAME_MAX]; /* of the database */
     bool writable;
     bool tidy;
-    bool frozen;               /* nobody writes: SQLite takes no locks and looks for no journal */
-    bool denied;               /* a write was refused */
-    bool had_wal, had_shm;     /* when the guard was made */
+    bool frozen;           /* nobody writes: SQLite takes no locks and looks for no journal */
+    bool denied;           /* a write was refused */
+    bool had_wal, had_shm; /* when the guard was made */
 
     /* While armed, the last whole page read from database or WAL that begins as page 1 does is kept here. */
     bool armed;

@@ -16,12 +16,12 @@ enum {
 
 struct db_header {
     uint32_t page_size;
-    bool wal;              /* write version 2 */
+    bool wal; /* write version 2 */
     uint32_t change_counter;
-    uint32_t page_count;   /* as written; may be stale */
+    uint32_t page_count; /* as written; may be stale */
     uint32_t freelist_count;
     uint32_t schema_cookie;
-    uint32_t encoding;     /* 1 UTF-8, 2 UTF-16le, 3 UTF-16be; 0 while nothing was created */
+    uint32_t encoding; /* 1 UTF-8, 2 UTF-16le, 3 UTF-16be; 0 while nothing was created */
     uint32_t user_version;
     uint32_t application_id;
 };

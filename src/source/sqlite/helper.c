@@ -81,8 +81,15 @@ enum errc helper_start(const struct helper_spec *spec, struct helper *h, struct 
             pass[passed] = spec->image_fd;
             as[passed++] = CHILD_IMAGE_FD;
         }
-        struct process_spec p = {.argv = a.argv, .exe_fd = exe, .stdin_fd = answers[1], .stdout_fd = fds[1], .stderr_fd = -1,
-                                 .pass_fds = pass, .pass_as = as, .pass_count = passed, .extra_env = blanked};
+        struct process_spec p = {.argv = a.argv,
+                                 .exe_fd = exe,
+                                 .stdin_fd = answers[1],
+                                 .stdout_fd = fds[1],
+                                 .stderr_fd = -1,
+                                 .pass_fds = pass,
+                                 .pass_as = as,
+                                 .pass_count = passed,
+                                 .extra_env = blanked};
         rc = process_start(&p, &h->pid, err);
     }
     io_close_quietly(&exe);

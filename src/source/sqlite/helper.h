@@ -2,8 +2,8 @@
  *
  * Promises
  *   SH1  a helper that was started is always waited for; one that is given up is killed first.
- *   SH2  the helper of a root process runs as the owner of the database, or as nobody; it inherits no descriptor but those it
- *        is given, and no passphrase in its environment.
+ *   SH2  the helper of a root process runs as the owner of the database, or as nobody; it inherits no descriptor but
+ * those it is given, and no passphrase in its environment.
  */
 #ifndef SNAP_SOURCE_SQLITE_HELPER_H
 #define SNAP_SOURCE_SQLITE_HELPER_H
@@ -16,14 +16,15 @@
 
 /* A database file: its directory by descriptor, its name in there, and what was seen under it. */
 struct place {
-    int dir_fd;      /* O_PATH */
-    char *dir;       /* for messages and for opening by name */
+    int dir_fd; /* O_PATH */
+    char *dir;  /* for messages and for opening by name */
     char name[256];
     char shown[512]; /* path for messages, escaped */
     struct stat st;  /* S_ISREG; st_mode 0: nothing there */
 };
-/* follow: a link at path itself is resolved first. ERR_SOURCE_MISSING (the directory is missing), ERR_SOURCE_UNREADABLE, also for what is not a
- * regular file. A missing file is no error. Released by place_release also after a failure. */
+/* follow: a link at path itself is resolved first. ERR_SOURCE_MISSING (the directory is missing),
+ * ERR_SOURCE_UNREADABLE, also for what is not a regular file. A missing file is no error. Released by place_release
+ * also after a failure. */
 MUST_USE enum errc place_open(struct place *p, const char *path, bool follow, struct err *err);
 void place_release(struct place *p);
 /* "<name><suffix>" there, links not followed; false: not there or not a regular file. */
@@ -39,7 +40,7 @@ struct helper_spec {
     enum checkpoint_mode checkpoint;
     bool spool, copy, fast_fail;
     uint64_t image_bytes, image_slots; /* check */
-    int *answer_fd_out;                /* check: a socket to answer FRAME_NEED on; NULL for none. The caller's to close */
+    int *answer_fd_out; /* check: a socket to answer FRAME_NEED on; NULL for none. The caller's to close */
 };
 struct helper {
     pid_t pid; /* 0: none */

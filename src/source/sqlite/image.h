@@ -1,5 +1,6 @@
-/* A read-only VFS over an image that nobody changes: one descriptor, or whatever a function reads from. Layer: source (private to sqlite/; wraps sqlite3).
- * It needs no rights to any path. An image in WAL mode opens like any other: there is no WAL to it. */
+/* A read-only VFS over an image that nobody changes: one descriptor, or whatever a function reads from. Layer: source
+ * (private to sqlite/; wraps sqlite3). It needs no rights to any path. An image in WAL mode opens like any other: there
+ * is no WAL to it. */
 #ifndef SNAP_SOURCE_SQLITE_IMAGE_H
 #define SNAP_SOURCE_SQLITE_IMAGE_H
 
@@ -20,8 +21,8 @@ struct image {
     int fd; /* borrowed; -1 with another source */
 };
 
-/* Registers "snap-image" and opens the descriptor's database. SQLITE_OK or a code; *db_out is closed by the caller (also
- * after a failure, when not NULL), then image_unregister. */
+/* Registers "snap-image" and opens the descriptor's database. SQLITE_OK or a code; *db_out is closed by the caller
+ * (also after a failure, when not NULL), then image_unregister. */
 int image_open(struct image *m, int fd, sqlite3 **db_out);
 int image_open_source(struct image *m, const struct image_source *source, sqlite3 **db_out);
 void image_unregister(struct image *m);

@@ -119,8 +119,7 @@ enum errc private_copy_make(const struct place *p, struct private_copy *out, str
         return rc;
     for (int i = 0; i < TRIES; i++) {
         raw_look(p, &look);
-        rc = look.there[0] ? copy_all(p, &look, fd, err)
-                           : err_fail(err, ERR_SOURCE_MISSING, "%s has gone", p->shown);
+        rc = look.there[0] ? copy_all(p, &look, fd, err) : err_fail(err, ERR_SOURCE_MISSING, "%s has gone", p->shown);
         if (rc != ERR_SOURCE_BUSY)
             break;
     }

@@ -22,8 +22,8 @@ static struct timestamp stamp(struct timespec t)
 static enum errc put_stat(struct buf *b, const struct stat *st, struct timestamp *newest)
 {
     struct timestamp m = stamp(st->st_mtim), c = stamp(st->st_ctim);
-    const uint64_t values[] = {st->st_dev,     st->st_ino, (uint64_t)st->st_size, (uint64_t)m.sec,
-                               m.nsec,         (uint64_t)c.sec, c.nsec};
+    const uint64_t values[] = {st->st_dev,      st->st_ino, (uint64_t)st->st_size, (uint64_t)m.sec, m.nsec,
+                               (uint64_t)c.sec, c.nsec};
     enum errc rc = ERR_OK;
 
     for (size_t i = 0; rc == ERR_OK && i < sizeof values / sizeof values[0]; i++)
@@ -116,8 +116,7 @@ void probe_take(const struct place *p, struct probe *out)
     buf_release(&b);
 }
 
-bool probe_proves_unchanged(const struct probe *now, const uint8_t *old, size_t old_len,
-                            struct timestamp previous_look)
+bool probe_proves_unchanged(const struct probe *now, const uint8_t *old, size_t old_len, struct timestamp previous_look)
 {
     if (now->len == 0 || now->len != old_len || memcmp(now->data, old, old_len) != 0)
         return false;

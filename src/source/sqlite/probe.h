@@ -18,12 +18,13 @@ struct probe {
 };
 /* Take the note. Never an error: what cannot be read makes len 0. */
 void probe_take(const struct place *p, struct probe *out);
-/* Does it prove that nothing changed since a look that began at previous_look and left the note old? Not when a time is as young as that
- * look, less two seconds: a file system's clock may be coarse. */
+/* Does it prove that nothing changed since a look that began at previous_look and left the note old? Not when a time is
+ * as young as that look, less two seconds: a file system's clock may be coarse. */
 bool probe_proves_unchanged(const struct probe *now, const uint8_t *old, size_t old_len,
                             struct timestamp previous_look);
 
-/* Does the journal beside the database name a super-journal (SQLite's "Database File Format", 3: the record at its end)? */
+/* Does the journal beside the database name a super-journal (SQLite's "Database File Format", 3: the record at its
+ * end)? */
 bool journal_names_super(const struct place *p);
 
 #endif

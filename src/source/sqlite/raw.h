@@ -15,10 +15,10 @@ struct raw_look {
 void raw_look(const struct place *p, struct raw_look *out);
 bool raw_look_same(const struct raw_look *a, const struct raw_look *b); /* -shm: only whether it is there */
 
-/* Capture them as entries "", "-journal", "-shm", "-wal"; of a database in a tree (rel not empty) only itself. STATE_RAW
- * if all held still, else STATE_FUZZY after three readings. why: the reason kept with the entries. Only errors of the
- * sink are returned; what could not be read is told to the sink. *result is added to; good becomes false and worst at
- * least STATE_RAW. */
+/* Capture them as entries "", "-journal", "-shm", "-wal"; of a database in a tree (rel not empty) only itself.
+ * STATE_RAW if all held still, else STATE_FUZZY after three readings. why: the reason kept with the entries. Only
+ * errors of the sink are returned; what could not be read is told to the sink. *result is added to; good becomes false
+ * and worst at least STATE_RAW. */
 MUST_USE enum errc raw_capture(const struct place *p, const char *rel, const char *why, struct sink *sink,
                                const struct capture_options *opt, struct capture_result *result, struct err *err);
 

@@ -1,5 +1,5 @@
-/* Facts beside a capture: a second connection in the very view that is being captured, at work in a thread. Layer: source
- * (private to sqlite/; wraps sqlite3).
+/* Facts beside a capture: a second connection in the very view that is being captured, at work in a thread. Layer:
+ * source (private to sqlite/; wraps sqlite3).
  *
  * In rollback mode the first connection's shared lock keeps the database as it is. In WAL mode two transactions see the
  * same view if the index of the WAL had not changed between a moment before the first began and one after the second

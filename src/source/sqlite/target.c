@@ -60,8 +60,8 @@ static void judge(const struct target_report *target, const struct done_report *
     }
 }
 
-enum errc target_look(const struct place *p, uint32_t image_page_size, const char *self_exe,
-                      struct sqlite_target *out, struct err *err)
+enum errc target_look(const struct place *p, uint32_t image_page_size, const char *self_exe, struct sqlite_target *out,
+                      struct err *err)
 {
     struct helper_spec spec = {.op = "look", .self_exe = self_exe, .place = p, .image_fd = -1, .fast_fail = true};
     struct target_report target = {0};
@@ -70,9 +70,9 @@ enum errc target_look(const struct place *p, uint32_t image_page_size, const cha
     *out = (struct sqlite_target){.state = SQLITE_TARGET_ABSENT};
     if (p->st.st_mode == 0)
         return ERR_OK;
-    enum errc rc = process_find_holders(p->st.st_dev, p->st.st_ino, out->holders,
-                                        sizeof out->holders / sizeof out->holders[0], &out->holder_count,
-                                        &out->holders_incomplete, err);
+    enum errc rc =
+        process_find_holders(p->st.st_dev, p->st.st_ino, out->holders, sizeof out->holders / sizeof out->holders[0],
+                             &out->holder_count, &out->holders_incomplete, err);
     if (rc != ERR_OK)
         return rc;
     if (journal_names_super(p)) {
