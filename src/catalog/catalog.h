@@ -75,6 +75,9 @@ struct catalog_chunk {
 };
 /* Insert rows; they are sorted by name here first (in place). Call inside a batch for speed. */
 MUST_USE enum errc catalog_chunks_add(struct catalog *c, struct catalog_chunk *rows, size_t count, struct err *err);
+/* Forget one copy of a chunk (its record was found damaged), so that a later backup stores it again. */
+MUST_USE enum errc catalog_chunk_remove(struct catalog *c, const struct chunk_name *name, uint32_t pack_id,
+                                        struct err *err);
 /* Copies of a chunk, whole records first, then by smaller n, newest pack first: at most max. Packs of other runs than
  * `run` that have not committed are left out (run 0: only committed ones). */
 MUST_USE enum errc catalog_chunk_find(struct catalog *c, const struct chunk_name *name, uint64_t run,

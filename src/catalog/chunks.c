@@ -122,3 +122,20 @@ enum errc catalog_chunk_find(struct catalog *c, const struct chunk_name *name, u
     }
     return rc;
 }
+
+enum errc catalog_chunk_remove(struct catalog *c, const struct chunk_name *name, uint32_t pack_id, struct err *err)
+{
+    sqlite3_stmt *s;
+    struct change x;
+    enum errc rc = change_begin(c, &x, err);
+
+    if (rc != ERR_OK)
+        return rc;
+    rc = db_stmt(c, STMT_CHUNK_REMOVE, &s, err);
+    if (rc == ERR_OK) {
+        db_bind_blob(s, 1, name->b, NAME_BYTES);
+        db_bind_int(s, 2, pack_id);
+        rc = db_run(c, s, err);
+    }
+    return change_end(c, &x, rc, err);
+}

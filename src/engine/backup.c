@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "engine/marks.h"
 #include "engine/sink.h"
 
 struct backup {
@@ -19,7 +20,8 @@ struct backup {
     struct session *session;
     struct snapshot snap;      /* being filled */
     struct snapshot previous;  /* of the same set; has_previous */
-    bool has_previous;
+    bool has_previous, previous_damaged;
+    struct estimate *expected; /* for progress; NULL: nobody looks */
     struct timestamp previous_look; /* when it began by the clock, whatever --time said */
     uint64_t failed_count;
     uint64_t begun_ns;
@@ -148,6 +150,7 @@ static enum errc find_previous(struct backup *b, struct err *err)
         b->previous = row.snap;
         memset(&row.snap, 0, sizeof row.snap);
         b->has_previous = true;
+        b->previous_damaged = row.damaged;
         struct err ignored; /* a damaged record only means that nothing is taken for unchanged by its times */
         (void)!find_previous_look(b, row.sequence, &ignored);
     }
@@ -209,7 +212,7 @@ static enum errc capture_with(struct backup *b, const struct source_spec *spec, 
         return rc;
     engine_sink_init(&sink, list, spec->path, b->opt->diag);
     sink.bytes_before = b->snap.bytes_source;
-    sink.bytes_expected = b->has_previous ? b->previous.bytes_source : 0;
+    sink.expected = b->expected;
     rc = run_source(b, spec, type, &sink, result, err);
     if (rc == ERR_OK)
         rc = list_writer_finish(list, &item->list, err);
@@ -346,6 +349,13 @@ static enum errc run(struct backup *b, struct backup_outcome *out, struct err *e
         rc = find_previous(b, err);
     if (rc == ERR_OK)
         rc = session_begin(b->store, b->opt->diag, b->opt->dry_run, &b->session, err);
+    if (rc == ERR_OK && b->has_previous && (b->previous_damaged || session_lost_packs(b->session))) {
+        /* What an unchanged file needs may be what is lost: everything is read, and named anew. */
+        diag_message(b->opt->diag, DIAG_NOTE, "damaged", "the repository has lost data: everything is read anew");
+        snapshot_release(&b->previous);
+        memset(&b->previous, 0, sizeof b->previous);
+        b->has_previous = false;
+    }
     if (rc == ERR_OK)
         rc = capture_all(b, err);
     if (rc == ERR_OK && b->snap.item_count == 0)
@@ -369,7 +379,12 @@ enum errc backup_run(struct store *s, const struct backup_options *opt, struct b
 {
     struct backup b = {.store = s, .opt = opt, .begun_ns = monotonic_ns()};
     memset(out, 0, sizeof *out);
-    enum errc rc = run(&b, out, err);
+    enum errc rc = opt->hold ? marks_check_name(opt->hold, err) : ERR_OK;
+    if (rc != ERR_OK)
+        return rc;
+    b.expected = estimate_start(opt->set, opt->diag);
+    rc = run(&b, out, err);
+    estimate_free(b.expected);
     session_free(b.session);
     snapshot_release(&b.snap);
     snapshot_release(&b.previous);

@@ -19,7 +19,7 @@ static bool looks_like_id(const char *name)
     return true;
 }
 
-static enum errc check_name(const char *name, struct err *err)
+enum errc marks_check_name(const char *name, struct err *err)
 {
     if (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES)
         return err_fail(err, ERR_USAGE, "a hold's name has 1 to %d bytes", NAME_MAX_BYTES);
@@ -37,7 +37,7 @@ enum errc marks_hold(struct store *s, const char *name, const char *snapshot, st
     struct snapshot snap;
     struct snapshot_id held;
     bool found = false;
-    enum errc rc = check_name(name, err);
+    enum errc rc = marks_check_name(name, err);
     if (rc != ERR_OK)
         return rc;
     rc = store_find_snapshot(s, snapshot, false, &snap, err);

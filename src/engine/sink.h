@@ -2,6 +2,7 @@
 #ifndef SNAP_ENGINE_SINK_H
 #define SNAP_ENGINE_SINK_H
 
+#include "engine/estimate.h"
 #include "source/source.h"
 #include "store/store.h"
 
@@ -13,7 +14,7 @@ struct engine_sink {
     uint64_t failed_count;       /* things that could not be stored */
     uint64_t bytes, entries;     /* so far, for progress */
     uint64_t bytes_before;       /* of items before this one */
-    uint64_t bytes_expected;     /* 0: unknown */
+    const struct estimate *expected; /* NULL: unknown */
     char current[256];
 };
 void engine_sink_init(struct engine_sink *s, struct list_writer *list, const char *root, const struct diag *diag);

@@ -19,6 +19,8 @@ struct store {
     struct key_bundle keys;
     char slot_id[17];         /* the slot that opened it */
     bool clear, read_only, temporary_catalog;
+    bool accept_history;      /* rebuild: the note of what was last seen does not bind */
+    bool lost_packs;          /* the last session found packs missing: nothing may be reused unread */
     const struct diag *diag;
     struct catalog *catalog;
     pthread_mutex_t lock;     /* the catalog, and head */
@@ -36,12 +38,17 @@ const char *log_name(char dst[LOG_NAME_BYTES], uint64_t number);
 MUST_USE enum errc log_load(struct store *s, uint64_t number, struct log_body *body_out, struct digest *digest_out,
                             unsigned *good_copies_out, struct err *err);
 /* Append; s->lock is held. For LOG_SNAPSHOT bytes_added is completed here by the record's own size, and ERR_LOCKED is returned when a
- * drop record came after record number since. */
-MUST_USE enum errc log_append(struct store *s, struct log_body *body, uint64_t since, struct err *err);
+ * drop record came after record number since. *stands_out tells after an error, too, whether the record may be in the log (its
+ * name could be made but not synced): then what it names must stay. */
+MUST_USE enum errc log_append(struct store *s, struct log_body *body, uint64_t since, bool *stands_out, struct err *err);
 
 /* --- replay.c ---- */
 /* Bring the catalog up to the head of the log. s->lock is held. ERR_HISTORY. */
 MUST_USE enum errc replay(struct store *s, struct err *err);
+
+/* Compare the catalog's packs with those that are there: what a lost one held is forgotten, so that it is stored again; one that came
+ * back is taken in. Sets s->lost_packs. s->lock is held. */
+MUST_USE enum errc packs_look(struct store *s, struct err *err);
 
 /* --- runs.c: marks of sessions at work, by kernel locks on files beside the catalog ---- */
 MUST_USE enum errc run_mark(struct store *s, uint64_t *run_out, int *lock_fd_out, struct err *err);

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,11 +26,13 @@ static enum errc flush_rows(struct rows *r, struct err *err)
 static enum errc on_desc(void *arg, const struct record_desc *d, struct err *err)
 {
     struct rows *r = arg;
-    if (r->count == ROWS) {
-        enum errc rc = flush_rows(r, err);
-        if (rc != ERR_OK)
-            return rc;
-    }
+    enum errc rc = ERR_OK;
+    if (!r->chunks)
+        rc = mem_alloc(&r->chunks, ROWS * sizeof *r->chunks, err);
+    else if (r->count == ROWS)
+        rc = flush_rows(r, err);
+    if (rc != ERR_OK)
+        return rc;
     r->chunks[r->count++] = (struct catalog_chunk){.pack_id = r->pack_id, .desc = *d};
     return ERR_OK;
 }
@@ -96,20 +99,60 @@ static enum errc check_chain(struct store *s, const struct log_body *body, const
     return ERR_OK;
 }
 
+struct newest {
+    uint64_t number;
+};
+
+static enum errc note_number(void *arg, const char *name, struct err *err)
+{
+    struct newest *newest = arg;
+    uint64_t n;
+    int end = 0;
+    (void)err;
+    if (strlen(name) == 16 && sscanf(name, "%16" SCNu64 "%n", &n, &end) == 1 && end == 16 && n > newest->number)
+        newest->number = n;
+    return ERR_OK;
+}
+
+/* The log seems to end at head: is there anything behind it? Only asked by who reads the log from its beginning, since
+ * nothing seen before vouches for its end then. *again: another process has just appended. */
+static enum errc check_gap(struct store *s, bool *again, struct err *err)
+{
+    struct newest newest = {0};
+    char name[LOG_NAME_BYTES];
+    *again = false;
+    enum errc rc = backend_list(s->backend, "log", note_number, &newest, err);
+    if (rc != ERR_OK || newest.number <= s->head)
+        return rc;
+    rc = backend_exists(s->backend, log_name(name, s->head + 1), again, NULL, err);
+    if (rc == ERR_OK && !*again)
+        rc = err_fail(err, ERR_HISTORY, "log record %" PRIu64 " is missing from %s, though record %" PRIu64 " is there",
+                      s->head + 1, s->path, newest.number);
+    return rc;
+}
+
 static enum errc replay_new(struct store *s, struct rows *rows, struct err *err)
 {
     uint64_t seen = 0;
     struct digest seen_digest;
-    bool changed = false;
-    enum errc rc = catalog_last_seen(s->cache_dir, &s->config.id, &seen, &seen_digest, err);
+    bool changed = false, from_start = s->head == 0;
+    enum errc rc = s->accept_history ? ERR_OK
+                                     : catalog_last_seen(s->cache_dir, &s->config.id, &seen, &seen_digest, err);
     if (rc != ERR_OK)
         return rc;
     for (;;) {
         struct log_body body;
         struct digest digest;
         rc = log_load(s, s->head + 1, &body, &digest, NULL, err);
-        if (rc == ERR_MISSING_OBJECT)
+        if (rc == ERR_MISSING_OBJECT) {
+            bool again;
+            rc = from_start ? check_gap(s, &again, err) : ERR_OK;
+            if (rc != ERR_OK)
+                return rc;
+            if (from_start && again)
+                continue;
             break;
+        }
         if (rc == ERR_OK)
             rc = check_chain(s, &body, &digest, seen, &seen_digest, err);
         if (rc == ERR_OK)
@@ -139,15 +182,65 @@ enum errc replay(struct store *s, struct err *err)
         return rc;
     s->head = number;
     s->head_digest = digest;
-    bool exists;
-    char name[LOG_NAME_BYTES];
-    rc = backend_exists(s->backend, log_name(name, s->head + 1), &exists, NULL, err);
+    rc = replay_new(s, &rows, err);
+    free(rows.chunks);
+    return rc;
+}
+
+/* --- packs that went away, or came back ---------------------------------------------------------------------------- */
+
+/* Entered again: without chunks when it is still lost. */
+static enum errc reenter(struct store *s, const struct catalog_pack *p, struct rows *rows, bool back, struct err *err)
+{
+    uint32_t id;
+    if (!rows->chunks) {
+        enum errc rc = mem_alloc(&rows->chunks, ROWS * sizeof *rows->chunks, err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    enum errc rc = catalog_begin(s->catalog, err);
     if (rc != ERR_OK)
         return rc;
-    if (exists)
-        rc = mem_alloc(&rows.chunks, ROWS * sizeof *rows.chunks, err);
+    rc = catalog_pack_remove(s->catalog, &p->name, err);
+    if (rc == ERR_OK && back)
+        rc = take_pack(s, &p->name, rows, err);
+    else if (rc == ERR_OK)
+        rc = catalog_pack_add(s->catalog, &p->name, 0, 0, 0, &id, err);
     if (rc == ERR_OK)
-        rc = replay_new(s, &rows, err);
+        rc = catalog_commit(s->catalog, err);
+    if (rc != ERR_OK)
+        catalog_rollback(s->catalog);
+    return rc;
+}
+
+enum errc packs_look(struct store *s, struct err *err)
+{
+    struct rows rows = {.store = s};
+    struct catalog_pack p = {0};
+    uint32_t after = 0;
+    bool more = true;
+    enum errc rc = ERR_OK;
+    s->lost_packs = false;
+    while (rc == ERR_OK) {
+        char name[PACK_NAME_BYTES];
+        uint64_t size = 0;
+        bool there;
+        rc = catalog_pack_next(s->catalog, after, &p, &more, err);
+        if (rc != ERR_OK || !more)
+            break;
+        after = p.id;
+        rc = backend_exists(s->backend, pack_name(name, &p.name), &there, &size, err);
+        if (rc != ERR_OK || (there && size == p.bytes))
+            continue;
+        bool back = there && p.bytes == 0 && p.records == 0 && size > 0;
+        if (!back && p.records > 0)
+            diag_message(s->diag, DIAG_WARNING, "missing-object",
+                         "%s is %s; what it held is stored again where the source still has it", name,
+                         there ? "not of its length" : "missing");
+        if (back || p.records > 0)
+            rc = reenter(s, &p, &rows, back, err);
+        s->lost_packs = s->lost_packs || !back;
+    }
     free(rows.chunks);
     return rc;
 }

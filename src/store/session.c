@@ -20,7 +20,11 @@ enum errc session_begin(struct store *s, const struct diag *diag, bool dry, stru
     x->dry = dry;
     x->run_lock = -1;
     x->since = s->head;
+    pthread_mutex_lock(&s->lock);
     if (!dry)
+        rc = packs_look(s, err);
+    pthread_mutex_unlock(&s->lock);
+    if (rc == ERR_OK && !dry)
         rc = run_mark(s, &s->run, &x->run_lock, err);
     if (rc == ERR_OK)
         rc = pack_writer_new(s, dry, &x->packs, err);
@@ -49,12 +53,17 @@ struct session_stats session_stats(const struct session *x)
     return x->stats;
 }
 
-static enum errc append(struct session *x, struct snapshot *snap, struct err *err)
+bool session_lost_packs(const struct session *x)
+{
+    return x->store->lost_packs;
+}
+
+static enum errc append(struct session *x, struct snapshot *snap, bool *stands, struct err *err)
 {
     struct store *s = x->store;
     struct log_body body = {.head.kind = LOG_SNAPSHOT, .snapshot = *snap};
     pthread_mutex_lock(&s->lock);
-    enum errc rc = log_append(s, &body, x->since, err);
+    enum errc rc = log_append(s, &body, x->since, stands, err);
     pthread_mutex_unlock(&s->lock);
     *snap = body.snapshot;
     return rc;
@@ -74,8 +83,9 @@ enum errc session_commit(struct session *x, struct snapshot *snap, struct err *e
     snap->chunks_new = x->stats.chunks_new;
     snap->chunks_delta = x->stats.chunks_delta;
     snap->bytes_added = sizes.packs_bytes;
-    rc = append(x, snap, err);
-    if (rc == ERR_OK)
+    bool stands;
+    rc = append(x, snap, &stands, err);
+    if (stands)
         pack_writer_keep(x->packs);
     return rc;
 }

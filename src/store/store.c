@@ -125,10 +125,40 @@ static enum errc drop_name(void *arg, const char *name, struct err *err)
     return ERR_OK;
 }
 
+static enum errc count_any(void *arg, const char *name, struct err *err)
+{
+    (void)name;
+    (void)err;
+    ++*(int *)arg;
+    return ERR_OK;
+}
+
+/* Packs or records without a configuration are a repository that lost it: its keys are not to be touched. Key slots alone
+ * are what an init that was cut off left behind. */
+static enum errc clear_leftovers(struct store *s, struct err *err)
+{
+    static const char *const dirs[] = {"packs", "log"};
+    int objects = 0;
+    struct err why;
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
+        enum errc rc = backend_list(s->backend, dirs[i], count_any, &objects, &why);
+        if (rc != ERR_OK && rc != ERR_MISSING_OBJECT)
+            return err_fail(err, rc, "%s", why.message);
+    }
+    if (objects > 0)
+        return err_fail(err, ERR_TARGET_EXISTS,
+                        "%s holds packs or a log, but no configuration: bring back its file 'config', or choose another "
+                        "directory",
+                        s->path);
+    (void)!backend_list(s->backend, "keys", drop_name, s, &why);
+    return ERR_OK;
+}
+
 /* Take away what a failed init has made; directories that are not empty stay. */
 static void unmake(struct store *s, bool made_dir)
 {
     struct err ignored;
+    (void)!backend_remove(s->backend, "config", &ignored); /* first: with it and no key there would be a repository */
     (void)!backend_list(s->backend, "keys", drop_name, s, &ignored);
     int fd;
     if (io_open(AT_FDCWD, s->path, O_RDONLY | O_DIRECTORY, 0, &fd, &ignored) != ERR_OK)
@@ -164,6 +194,8 @@ enum errc store_init(const struct store_init_options *opt, struct repo_id *id_ou
         rc = err_fail(err, rc, "there is a repository at %s already", opt->path);
     if (rc == ERR_OK && others > 0)
         rc = err_fail(err, ERR_TARGET_EXISTS, "%s is not empty: a repository wants a directory of its own", opt->path);
+    if (rc == ERR_OK)
+        rc = clear_leftovers(s, err);
     if (rc == ERR_OK) {
         rc = fill(s, opt, recovery_out, err);
         if (rc != ERR_OK)
@@ -315,14 +347,14 @@ enum errc store_rebuild(struct store *s, const struct diag *diag, struct err *er
     catalog_close(s->catalog);
     s->catalog = NULL;
     enum errc rc = catalog_remove(s->cache_dir, &s->config.id, err);
-    if (rc == ERR_OK && !s->temporary_catalog)
-        rc = catalog_set_last_seen(s->cache_dir, &s->config.id, 0, &none, err);
     if (rc == ERR_OK)
         rc = open_catalog(s, err);
     s->head = 0;
     s->head_digest = none;
+    s->accept_history = true;
     if (rc == ERR_OK)
         rc = replay(s, err);
+    s->accept_history = false;
     if (rc == ERR_OK && !continues(s, seen, &seen_digest))
         diag_message(diag, DIAG_WARNING, "history-altered",
                      "the log does not continue what was last seen here (record %llu); the catalog now follows the log "

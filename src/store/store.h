@@ -98,6 +98,9 @@ MUST_USE enum errc session_begin(struct store *s, const struct diag *diag, bool 
 MUST_USE enum errc session_commit(struct session *x, struct snapshot *snap, struct err *err);
 void session_free(struct session *x); /* without commit: packs made are removed */
 
+/* Packs that snapshots need are gone: an unchanged file may not be taken over from the previous snapshot unread. */
+bool session_lost_packs(const struct session *x);
+
 struct session_stats {
     uint64_t chunks_new, chunks_delta, bytes_stored;
 };

@@ -93,6 +93,7 @@ struct pack_check {
     struct pack_reader *pack;
     struct hasher *hasher;
     const char *name;
+    uint32_t pack_id;
     uint8_t *buffer;          /* READ_BYTES */
     uint64_t at;              /* bytes of the pack before buffer */
     size_t len, used;         /* buffer[used..len) is not looked at yet */
@@ -133,7 +134,7 @@ static enum errc on_record(void *arg, const struct record_desc *d, struct err *e
     c->used += d->stored_len;
     c->records++;
     if (checked != ERR_OK) {
-        rc = verify_bad_chunk(c->v, &d->name, c->name, err);
+        rc = verify_bad_chunk(c->v, &d->name, c->pack_id, c->name, err);
         if (rc == ERR_OK)
             rc = verify_add_error(c->v, "damaged-record", c->name, why.message, err);
     }
@@ -196,6 +197,7 @@ static enum errc check_data(struct verify *v, struct verify_worker *w, struct pa
                             const struct catalog_pack *p, struct err *err)
 {
     struct pack_check c = {.v = v, .chunks = w->chunks, .pack = pack, .hasher = w->hasher, .name = object,
+                           .pack_id = p->id,
                            .buffer = w->buffer};
     enum errc rc = read_pack(&c, err);
     pthread_mutex_lock(&v->lock);
@@ -363,6 +365,8 @@ enum errc store_verify(struct store *s, const struct store_verify_options *opt, 
         rc = backend_list(s->backend, "packs", on_pack_name, &v, err);
     if (rc == ERR_OK)
         rc = verify_lists(&v, err);
+    if (rc == ERR_OK)
+        rc = verify_forget_bad(&v, err);
     if (rc == ERR_OK && v.more_errors)
         diag_message(opt->diag, DIAG_WARNING, "damaged", "more damage was found than the %d cases that are listed",
                      VERIFY_ERRORS_MAX);

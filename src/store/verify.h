@@ -8,6 +8,7 @@ enum { VERIFY_ERRORS_MAX = 1000, VERIFY_WORKERS_MAX = 8, VERIFY_PATHS_MAX = 64 }
 
 struct bad_chunk {
     struct chunk_name name;
+    uint32_t pack_id;
     char object[PACK_NAME_BYTES];
 };
 
@@ -39,13 +40,14 @@ struct verify_worker {
 
 MUST_USE enum errc verify_add_error(struct verify *v, const char *kind, const char *object, const char *message,
                                     struct err *err);
-MUST_USE enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, const char *object,
-                                    struct err *err);
+MUST_USE enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, uint32_t pack_id,
+                                    const char *object, struct err *err);
 MUST_USE enum errc verify_bad_pack(struct verify *v, uint32_t pack_id, struct err *err);
 bool verify_out_of_time(const struct verify *v);
 void verify_release(struct verify *v);
 
 /* --- verify_lists.c: everything that the snapshots name is there; who needs what is bad ---- */
 MUST_USE enum errc verify_lists(struct verify *v, struct err *err);
+MUST_USE enum errc verify_forget_bad(struct verify *v, struct err *err);
 
 #endif

@@ -21,13 +21,15 @@ struct walk {
     uint64_t missing_noted;
 };
 
-enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, const char *object, struct err *err)
+enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, uint32_t pack_id, const char *object,
+                           struct err *err)
 {
     pthread_mutex_lock(&v->lock);
     enum errc rc = mem_grow(&v->chunks, &v->chunk_cap, v->chunk_count + 1, sizeof *v->chunks, err);
     if (rc == ERR_OK && v->chunk_count < VERIFY_ERRORS_MAX) {
         struct bad_chunk *b = &v->chunks[v->chunk_count++];
         b->name = *name;
+        b->pack_id = pack_id;
         snprintf(b->object, sizeof b->object, "%s", object);
     }
     pthread_mutex_unlock(&v->lock);
@@ -58,15 +60,33 @@ static bool is_bad_pack(const struct verify *v, uint32_t id)
     return false;
 }
 
-static const struct bad_chunk *bad_record(const struct verify *v, const struct chunk_name *name)
+/* The damaged record of this chunk in this pack; any_pack: in whichever. */
+static const struct bad_chunk *bad_record(const struct verify *v, const struct chunk_name *name, uint32_t pack_id,
+                                          bool any_pack)
 {
     for (size_t i = 0; i < v->chunk_count; i++)
-        if (memcmp(&v->chunks[i].name, name, sizeof *name) == 0)
+        if ((any_pack || v->chunks[i].pack_id == pack_id) && memcmp(&v->chunks[i].name, name, sizeof *name) == 0)
             return &v->chunks[i];
     return NULL;
 }
 
 static bool copy_is_good(struct verify *v, const struct catalog_chunk *c, unsigned depth, char *object, size_t cap);
+
+static void name_pack(struct verify *v, uint32_t id, char *object, size_t cap)
+{
+    struct catalog_pack p;
+    struct err ignored;
+    pthread_mutex_lock(&v->store->lock);
+    if (catalog_pack_by_id(v->store->catalog, id, &p, &ignored) == ERR_OK && cap >= PACK_NAME_BYTES)
+        pack_name(object, &p.name);
+    pthread_mutex_unlock(&v->store->lock);
+}
+
+/* Which of the lost packs had it, the catalog cannot tell: it is counted with the first. */
+static void name_lost_pack(struct verify *v, char *object, size_t cap)
+{
+    name_pack(v, v->packs[0], object, cap);
+}
 
 /* Is there any copy that can be rebuilt? object gets what stands in the way. */
 static bool chunk_is_good(struct verify *v, const struct chunk_name *name, uint32_t wanted_n, bool any_n,
@@ -79,6 +99,12 @@ static bool chunk_is_good(struct verify *v, const struct chunk_name *name, uint3
     snprintf(object, cap, "chunk %.16s", hex_encode(hex, name->b, NAME_BYTES));
     if (chunk_find(v->store, name, copies, COPIES_MAX, &count, &ignored) != ERR_OK)
         return false;
+    /* Found damaged or lost before, and forgotten by the catalog since. */
+    const struct bad_chunk *bad = count == 0 ? bad_record(v, name, 0, true) : NULL;
+    if (bad)
+        snprintf(object, cap, "%s", bad->object);
+    else if (count == 0 && v->pack_count > 0)
+        name_lost_pack(v, object, cap);
     for (size_t i = 0; i < count; i++)
         if ((any_n || copies[i].desc.n == wanted_n) && copy_is_good(v, &copies[i], depth, object, cap))
             return true;
@@ -87,18 +113,13 @@ static bool chunk_is_good(struct verify *v, const struct chunk_name *name, uint3
 
 static bool copy_is_good(struct verify *v, const struct catalog_chunk *c, unsigned depth, char *object, size_t cap)
 {
-    const struct bad_chunk *bad = bad_record(v, &c->desc.name);
+    const struct bad_chunk *bad = bad_record(v, &c->desc.name, c->pack_id, false);
     if (bad) {
         snprintf(object, cap, "%s", bad->object);
         return false;
     }
     if (is_bad_pack(v, c->pack_id)) {
-        struct catalog_pack p;
-        struct err ignored;
-        pthread_mutex_lock(&v->store->lock);
-        if (catalog_pack_by_id(v->store->catalog, c->pack_id, &p, &ignored) == ERR_OK && cap >= PACK_NAME_BYTES)
-            pack_name(object, &p.name);
-        pthread_mutex_unlock(&v->store->lock);
+        name_pack(v, c->pack_id, object, cap);
         return false;
     }
     if (c->desc.n == 0)
@@ -347,5 +368,29 @@ enum errc verify_lists(struct verify *v, struct err *err)
         rc = walk_all(&w, &each, err);
     free(each.ids);
     free(w.seen);
+    return rc;
+}
+
+/* What was found damaged is forgotten by the catalog, so that the next backup stores it again where the source still
+ * has it. The repository is not touched. */
+enum errc verify_forget_bad(struct verify *v, struct err *err)
+{
+    struct catalog *c = v->store->catalog;
+    enum errc rc = ERR_OK;
+    pthread_mutex_lock(&v->store->lock);
+    for (size_t i = 0; rc == ERR_OK && i < v->chunk_count; i++)
+        if (v->chunks[i].pack_id != 0)
+            rc = catalog_chunk_remove(c, &v->chunks[i].name, v->chunks[i].pack_id, err);
+    for (size_t i = 0; rc == ERR_OK && i < v->pack_count; i++) {
+        struct catalog_pack p;
+        uint32_t id;
+        rc = catalog_pack_by_id(c, v->packs[i], &p, err);
+        if (rc != ERR_OK || p.records == 0)
+            continue;
+        rc = catalog_pack_remove(c, &p.name, err);
+        if (rc == ERR_OK)
+            rc = catalog_pack_add(c, &p.name, 0, 0, 0, &id, err);
+    }
+    pthread_mutex_unlock(&v->store->lock);
     return rc;
 }

@@ -117,8 +117,8 @@ static bool id_of(struct owners *o, enum kind kind, const char *name, size_t len
     struct by_name *slot = &o->names[kind][hash % OWNERS_MAX];
     if (!slot->name || strlen(slot->name) != len || memcmp(slot->name, name, len) != 0) {
         free(slot->name);
-        slot->name = strndup(name, len);
-        if (!slot->name)
+        slot->name = NULL;
+        if (mem_dup(&slot->name, name, len, NULL) != ERR_OK)
             return false;
         char *found;
         ask(&(struct question){.kind = kind, .name = slot->name}, &found, &slot->id);
