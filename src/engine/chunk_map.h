@@ -11,7 +11,8 @@
 struct chunk_map;
 MUST_USE enum errc chunk_map_new(struct store *s, struct chunk_map **out, struct err *err);
 void chunk_map_free(struct chunk_map *m);
-/* Take the references of the entry the walk stands at, instead of those of the one before. The walk is at its end then. */
+/* Take the references of the entry the walk stands at, instead of those of the one before. The walk is at its end then.
+ */
 MUST_USE enum errc chunk_map_load(struct chunk_map *m, struct list_walk *w, struct err *err);
 uint64_t chunk_map_size(const struct chunk_map *m);
 /* Of the references and their places: equal bytes cut alike have equal digests. */

@@ -32,7 +32,8 @@ static int64_t fact_int(const struct fact_list *l, const char *key)
     return f && f->type == FACT_INT ? f->integer : 0;
 }
 
-/* --- SQLite --------------------------------------------------------------------------------------------------------- */
+/* --- SQLite ---------------------------------------------------------------------------------------------------------
+ */
 
 static uint32_t be32_at(const uint8_t *p)
 {
@@ -111,8 +112,8 @@ struct null_sink {
     struct sink sink;
     uint8_t room[128 * 1024];
     struct diag diag;
-    bool damaged;    /* the warning says so */
-    char said[400];  /* why it is not exact */
+    bool damaged;   /* the warning says so */
+    char said[400]; /* why it is not exact */
 };
 
 static enum errc drop_previous(struct sink *s, const char *path, size_t len, const struct entry **out, struct err *err)
@@ -220,7 +221,8 @@ static void describe_sqlite(struct inspect_result *out)
     else
         snprintf(out->detail, sizeof out->detail,
                  "%" PRId64 " %s, %" PRId64 " %s, %" PRId64 " pages of %" PRId64 " bytes, %s%s%.200s", tables,
-                 tables == 1 ? "table" : "tables", rows, rows == 1 ? "row" : "rows", fact_int(&out->facts, "page_count"), fact_int(&out->facts, "page_size"),
+                 tables == 1 ? "table" : "tables", rows, rows == 1 ? "row" : "rows",
+                 fact_int(&out->facts, "page_count"), fact_int(&out->facts, "page_size"),
                  fact_text(&out->facts, "journal_mode"), *notes ? "; " : "", notes);
 }
 
@@ -237,8 +239,8 @@ static enum errc full_sqlite(const char *path, const char *self_exe, struct insp
     rc = sqlite_capture(path, &n->sink, &opt, &result, err);
     if (rc == ERR_OK && result.worst != STATE_EXACT && !n->damaged) {
         char shown[512];
-        rc = err_fail(err, ERR_SOURCE_UNREADABLE, "%s: %s", path_show(shown, sizeof shown, path, strlen(path)),
-                      n->said);
+        rc =
+            err_fail(err, ERR_SOURCE_UNREADABLE, "%s: %s", path_show(shown, sizeof shown, path, strlen(path)), n->said);
     } else if (rc == ERR_OK && result.worst != STATE_EXACT) {
         out->ok = false;
         snprintf(out->detail, sizeof out->detail, "%s", n->said);
@@ -253,7 +255,8 @@ static enum errc full_sqlite(const char *path, const char *self_exe, struct insp
     return rc;
 }
 
-/* --- what it is ----------------------------------------------------------------------------------------------------- */
+/* --- what it is -----------------------------------------------------------------------------------------------------
+ */
 
 static enum errc describe_directory(const char *path, struct inspect_result *out, struct err *err)
 {

@@ -25,7 +25,8 @@ static bool item_may_hold(const struct item *item, const char *path)
            (item->type == ITEM_SQLITE && strncmp(path, item->path, len) == 0);
 }
 
-/* --- ls ------------------------------------------------------------------------------------------------------------- */
+/* --- ls -------------------------------------------------------------------------------------------------------------
+ */
 
 struct listing {
     struct store *store;
@@ -94,14 +95,15 @@ enum errc look_ls(struct store *s, const struct snapshot *snap, const char *path
     return path && l.count == 0 ? unknown_path(path, err) : ERR_OK;
 }
 
-/* --- dump ----------------------------------------------------------------------------------------------------------- */
+/* --- dump -----------------------------------------------------------------------------------------------------------
+ */
 
 enum { ZERO_BYTES = 64 * 1024 };
 
 struct dump {
     struct store *store;
     int fd;
-    const char *path;           /* for messages */
+    const char *path; /* for messages */
     struct chunk_reader *chunks;
     uint8_t *plain, *zeros;
 };
@@ -140,10 +142,10 @@ static enum errc dump_data(struct dump *d, struct list_walk *w, struct err *err)
 
 static enum errc no_data(const struct dump *d, const struct entry *e, struct err *err)
 {
-    static const char *const kinds[] = {[ENTRY_DIR] = "a directory",          [ENTRY_SYMLINK] = "a symbolic link",
-                                        [ENTRY_FIFO] = "a named pipe",        [ENTRY_SOCKET] = "a socket",
-                                        [ENTRY_CHAR_DEV] = "a device",        [ENTRY_BLOCK_DEV] = "a device",
-                                        [ENTRY_HARDLINK] = "a hard link",     [ENTRY_ABSENT] = "noted as absent"};
+    static const char *const kinds[] = {
+        [ENTRY_DIR] = "a directory",      [ENTRY_SYMLINK] = "a symbolic link", [ENTRY_FIFO] = "a named pipe",
+        [ENTRY_SOCKET] = "a socket",      [ENTRY_CHAR_DEV] = "a device",       [ENTRY_BLOCK_DEV] = "a device",
+        [ENTRY_HARDLINK] = "a hard link", [ENTRY_ABSENT] = "noted as absent"};
     char shown[512];
     err_fail(err, ERR_UNKNOWN_PATH, "%s is %s in the snapshot: it has no bytes to write out",
              path_show(shown, sizeof shown, d->path, strlen(d->path)), kinds[e->type]);

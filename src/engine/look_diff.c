@@ -7,19 +7,19 @@
 #include "engine/list_walk.h"
 #include "engine/name_window.h"
 
-/* Two lists are read side by side. Whether data differ is told from the references alone: same sizes, and the same chunks
- * at the same places. What differs is counted by name: a chunk of the entry after counts when the entry before has it
- * nowhere within NAME_WINDOW / 2 chunks (4 GiB and more) of that place. */
+/* Two lists are read side by side. Whether data differ is told from the references alone: same sizes, and the same
+ * chunks at the same places. What differs is counted by name: a chunk of the entry after counts when the entry before
+ * has it nowhere within NAME_WINDOW / 2 chunks (4 GiB and more) of that place. */
 
 struct side {
     struct list_walk walk;
     const struct item *item;
-    bool open, there;    /* there: walk.entry is one that was not dealt with yet */
-    uint64_t refs;       /* of the entry's data so far */
+    bool open, there; /* there: walk.entry is one that was not dealt with yet */
+    uint64_t refs;    /* of the entry's data so far */
     bool more_refs;
     struct hasher *hasher;
     struct digest digest; /* of references and places */
-    uint64_t data_bytes; /* without holes */
+    uint64_t data_bytes;  /* without holes */
 };
 
 struct diff {
@@ -83,7 +83,8 @@ static uint64_t side_bytes(const struct side *s)
     return s->there && s->walk.has_end ? s->walk.end.size : 0;
 }
 
-/* --- one pair ------------------------------------------------------------------------------------------------------- */
+/* --- one pair -------------------------------------------------------------------------------------------------------
+ */
 
 /* All references of both, the names before kept half a window ahead of those after. */
 static enum errc compare_data(struct diff *d, struct err *err)
@@ -145,7 +146,9 @@ static enum errc tell(struct diff *d, enum look_change change, bool before, bool
                             .after = after ? &d->after.walk.entry : NULL,
                             .bytes_before = before ? side_bytes(&d->before) : 0,
                             .bytes_after = after ? side_bytes(&d->after) : 0,
-                            .bytes_differ = !after ? 0 : before ? d->differ : d->after.data_bytes};
+                            .bytes_differ = !after   ? 0
+                                            : before ? d->differ
+                                                     : d->after.data_bytes};
     rc = d->fn(d->arg, &out, err);
     free(abs_path);
     return rc;
@@ -178,7 +181,8 @@ static enum errc on_single(struct diff *d, struct side *s, struct err *err)
     return s == &d->after ? tell(d, LOOK_ADDED, false, true, err) : tell(d, LOOK_REMOVED, true, false, err);
 }
 
-/* --- lists and items ------------------------------------------------------------------------------------------------ */
+/* --- lists and items ------------------------------------------------------------------------------------------------
+ */
 
 static enum errc merge(struct diff *d, struct err *err)
 {
@@ -202,8 +206,7 @@ static bool same_root(const struct stream_root *a, const struct stream_root *b)
     if (a->depth != b->depth || a->bytes != b->bytes || a->count != b->count)
         return false;
     for (uint32_t i = 0; i < a->count; i++)
-        if (a->refs[i].len != b->refs[i].len ||
-            memcmp(&a->refs[i].name, &b->refs[i].name, sizeof a->refs[i].name) != 0)
+        if (a->refs[i].len != b->refs[i].len || memcmp(&a->refs[i].name, &b->refs[i].name, sizeof a->refs[i].name) != 0)
             return false;
     return true;
 }
@@ -230,12 +233,12 @@ static int compare_items(const void *a, const void *b)
 
 static enum errc sort_items(const struct snapshot *snap, const struct item ***out, struct err *err)
 {
-    enum errc rc = mem_alloc(out, (snap->item_count + 1) * sizeof **out, err);
+    enum errc rc = mem_alloc(out, (snap->item_count + 1) * sizeof(const struct item *), err);
     if (rc != ERR_OK)
         return rc;
     for (size_t i = 0; i < snap->item_count; i++)
         (*out)[i] = &snap->items[i];
-    qsort(*out, snap->item_count, sizeof **out, compare_items);
+    qsort(*out, snap->item_count, sizeof(const struct item *), compare_items);
     return ERR_OK;
 }
 

@@ -1,7 +1,8 @@
 /* Which chunks an entry had, as far as a bounded memory goes. Layer: engine, private to it. One thread.
  *
- * Two generations of names: when the newer is full, the older is forgotten. So at least the last NAME_WINDOW names added
- * are known, at 4 MiB. A name is known by its first 8 bytes: it is a keyed hash, and a diff tells sizes to people.
+ * Two generations of names: when the newer is full, the older is forgotten. So at least the last NAME_WINDOW names
+ * added are known, at 4 MiB. A name is known by its first 8 bytes: it is a keyed hash, and a diff tells sizes to
+ * people.
  */
 #ifndef SNAP_ENGINE_NAME_WINDOW_H
 #define SNAP_ENGINE_NAME_WINDOW_H

@@ -20,7 +20,7 @@ struct verifying {
     struct verify_outcome *out;
     struct snapshot_id *ids; /* the chosen snapshots */
     size_t id_count, id_cap;
-    uint32_t tried, proven;  /* LEVEL_* bits */
+    uint32_t tried, proven; /* LEVEL_* bits */
 };
 
 void verify_outcome_release(struct verify_outcome *o)
@@ -35,7 +35,8 @@ void verify_outcome_release(struct verify_outcome *o)
     memset(o, 0, sizeof *o);
 }
 
-/* --- which snapshots -------------------------------------------------------------------------------------------------- */
+/* --- which snapshots
+ * -------------------------------------------------------------------------------------------------- */
 
 static enum errc choose(struct verifying *v, const struct snapshot_id *id, struct err *err)
 {
@@ -70,7 +71,8 @@ static enum errc choose_snapshots(struct verifying *v, struct err *err)
     return rc;
 }
 
-/* --- the store -------------------------------------------------------------------------------------------------------- */
+/* --- the store
+ * -------------------------------------------------------------------------------------------------------- */
 
 static bool has_error(const struct store_verify_result *r, const struct store_verify_error *e)
 {
@@ -145,7 +147,8 @@ static enum errc open_databases(struct verifying *v, struct err *err)
     return rc;
 }
 
-/* --- the record --------------------------------------------------------------------------------------------------------- */
+/* --- the record
+ * --------------------------------------------------------------------------------------------------------- */
 
 static const struct store_verify_error *error_of(const struct verifying *v, const struct snapshot_id *id)
 {
@@ -219,8 +222,7 @@ static enum errc verdict(const struct verifying *v, struct err *err)
     const struct store_verify_result *r = &v->out->store;
     if (r->error_count == 0)
         return ERR_OK;
-    err_fail(err, ERR_DAMAGED, "damage was found in %zu %s", r->error_count,
-             r->error_count == 1 ? "place" : "places");
+    err_fail(err, ERR_DAMAGED, "damage was found in %zu %s", r->error_count, r->error_count == 1 ? "place" : "places");
     return err_hint(err, "Restore what is affected from another snapshot, or bring the damaged files of the repository "
                          "back from a copy of it; what is still at its source is stored anew by "
                          "'snap backup --force-read'.");

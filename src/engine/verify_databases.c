@@ -22,12 +22,13 @@ struct databases {
     struct chunk_map *map;
     struct seen *seen; /* the last SEEN_MAX verdicts */
     size_t seen_count;
-    const struct snapshot *snap;
+    struct snapshot_row row; /* the snapshot at hand */
     const struct item *item;
     bool out_of_time;
 };
 
-/* --- what is told --------------------------------------------------------------------------------------------------- */
+/* --- what is told ---------------------------------------------------------------------------------------------------
+ */
 
 static enum errc add_affected(struct store_verify_error *e, const struct snapshot_id *id, const char *path,
                               struct err *err)
@@ -90,7 +91,7 @@ static enum errc add_database(struct databases *d, const char *abs_path, const s
     if (rc != ERR_OK)
         return rc;
     struct verify_database *x = &out->databases[out->database_count++];
-    *x = (struct verify_database){.snapshot = d->snap->id,
+    *x = (struct verify_database){.snapshot = d->row.snap.id,
                                   .sound = v->sound,
                                   .checkable = v->checkable,
                                   .foreign_key_violations = v->foreign_key_violations};
@@ -100,20 +101,20 @@ static enum errc add_database(struct databases *d, const char *abs_path, const s
     return rc == ERR_OK && v->detail[0] ? mem_strdup(&x->detail, v->detail, err) : rc;
 }
 
-static enum errc add_damaged(struct databases *d, const char *abs_path, const struct stored_verdict *v,
-                             struct err *err)
+static enum errc add_damaged(struct databases *d, const char *abs_path, const struct stored_verdict *v, struct err *err)
 {
     struct buf where;
     buf_init(&where, SIZE_MAX / 4);
     enum errc rc = buf_append_fmt(&where, err, "%s:%s", d->item->source, abs_path);
     if (rc == ERR_OK)
-        rc = verify_outcome_add(d->out, "damaged-database", abs_path, &d->snap->id, (const char *)where.data, v->detail,
-                                err);
+        rc = verify_outcome_add(d->out, "damaged-database", abs_path, &d->row.snap.id, (const char *)where.data,
+                                v->detail, err);
     buf_release(&where);
     return rc;
 }
 
-/* --- one database --------------------------------------------------------------------------------------------------- */
+/* --- one database ---------------------------------------------------------------------------------------------------
+ */
 
 static enum errc read_image(void *arg, void *dst, size_t len, uint64_t offset, struct err *err)
 {
@@ -173,7 +174,8 @@ static enum errc check_entry(struct databases *d, struct list_walk *w, const cha
     return rc != ERR_OK ? err_wrap(err, "%s", abs_path) : ERR_OK;
 }
 
-/* --- all of them ---------------------------------------------------------------------------------------------------- */
+/* --- all of them ----------------------------------------------------------------------------------------------------
+ */
 
 static enum errc walk_list(struct databases *d, struct list_walk *w, bool *list_failed, struct err *err)
 {
@@ -215,7 +217,7 @@ static enum errc walk_item(struct databases *d, struct err *err)
     if (rc == ERR_OK)
         return ERR_OK;
     if (rc == ERR_DAMAGED || rc == ERR_MISSING_OBJECT || (list_failed && rc == ERR_IO))
-        return verify_outcome_add(d->out, "unreadable-list", d->item->path, &d->snap->id, d->item->path, why.message,
+        return verify_outcome_add(d->out, "unreadable-list", d->item->path, &d->row.snap.id, d->item->path, why.message,
                                   err);
     *err = why;
     return rc;
@@ -223,17 +225,14 @@ static enum errc walk_item(struct databases *d, struct err *err)
 
 static enum errc walk_snapshot(struct databases *d, const struct snapshot_id *id, struct err *err)
 {
-    struct snapshot_row row = {0};
     bool found = false;
-    enum errc rc = catalog_snapshot(store_catalog(d->store), id, &row, &found, err);
-    if (rc == ERR_OK && found) {
-        d->snap = &row.snap;
-        for (size_t i = 0; rc == ERR_OK && !d->out_of_time && i < row.snap.item_count; i++) {
-            d->item = &row.snap.items[i];
-            rc = walk_item(d, err);
-        }
+    enum errc rc = catalog_snapshot(store_catalog(d->store), id, &d->row, &found, err);
+    for (size_t i = 0; rc == ERR_OK && found && !d->out_of_time && i < d->row.snap.item_count; i++) {
+        d->item = &d->row.snap.items[i];
+        rc = walk_item(d, err);
     }
-    snapshot_row_release(&row);
+    snapshot_row_release(&d->row);
+    memset(&d->row, 0, sizeof d->row);
     return rc;
 }
 

@@ -4,7 +4,8 @@
 
 #include "engine/verify.h"
 
-/* Append an error for object that affects the snapshot and, if not NULL, path; joined with an equal one that is there. */
+/* Append an error for object that affects the snapshot and, if not NULL, path; joined with an equal one that is there.
+ */
 MUST_USE enum errc verify_outcome_add(struct verify_outcome *out, const char *kind, const char *object,
                                       const struct snapshot_id *id, const char *path, const char *message,
                                       struct err *err);

@@ -77,8 +77,9 @@ static void make_tree(struct world *w)
 
 static void test_ls(void **state)
 {
-    static const char *const all[] = {". 2 0", "a 2 0", "a/sub 2 0", "a/sub/y 1 1", "a/x 1 5", "a-b 1 15",
-                                      "big 1 600000", "empty 1 0", "other 9 0", "sym 3 0", "z.db 8 8192", NULL};
+    static const char *const all[] = {". 2 0",     "a 2 0",    "a/sub 2 0",    "a/sub/y 1 1",
+                                      "a/x 1 5",   "a-b 1 15", "big 1 600000", "empty 1 0",
+                                      "other 9 0", "sym 3 0",  "z.db 8 8192",  NULL};
     static const char *const below[] = {"a 2 0", "a/sub 2 0", "a/sub/y 1 1", "a/x 1 5", NULL};
     static const char *const one[] = {"a-b 1 15", NULL};
     struct world w;
@@ -110,7 +111,8 @@ static void test_ls(void **state)
     world_free(&w);
 }
 
-/* --- dump ----------------------------------------------------------------------------------------------------------- */
+/* --- dump -----------------------------------------------------------------------------------------------------------
+ */
 
 static enum errc dump_to_file(struct world *w, const struct snapshot *snap, const char *path, struct err *err)
 {
@@ -186,7 +188,8 @@ static void test_sidecars(void **state)
     world_free(&w);
 }
 
-/* --- diff ----------------------------------------------------------------------------------------------------------- */
+/* --- diff -----------------------------------------------------------------------------------------------------------
+ */
 
 struct differing {
     const struct world *w;
@@ -245,9 +248,9 @@ static void test_diff(void **state)
     assert_int_equal(pwrite(fd, "changed", 7, 300000), 7);
     close(fd);
     struct snapshot b = world_backup(&w, "");
-    static const char *const forward[] = {"metadata .",   "metadata a",   "added a/new", "metadata a/sub",
+    static const char *const forward[] = {"metadata .",      "metadata a",   "added a/new", "metadata a/sub",
                                           "removed a/sub/y", "metadata a/x", "content big", "type empty",
-                                          "metadata other", "content sym", NULL};
+                                          "metadata other",  "content sym",  NULL};
     diff(&w, &a, &b, &x);
     assert_lines(&x.lines, forward);
     assert_true(x.big_before == 600000 && x.big_after == 600000);
@@ -270,8 +273,8 @@ static void test_diff_of_other_sets(void **state)
     world_new(&w);
     make_tree(&w);
     struct snapshot a = world_backup(&w, "a"), b = world_backup(&w, "big");
-    static const char *const expected[] = {"removed a", "removed a/sub", "removed a/sub/y", "removed a/x", "added big",
-                                           NULL};
+    static const char *const expected[] = {"removed a",   "removed a/sub", "removed a/sub/y",
+                                           "removed a/x", "added big",     NULL};
     diff(&w, &a, &b, &x);
     assert_lines(&x.lines, expected);
     assert_int_equal(x.differ, 600000);
@@ -283,8 +286,10 @@ static void test_diff_of_other_sets(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ls),   cmocka_unit_test(test_dump),
-        cmocka_unit_test(test_sidecars), cmocka_unit_test(test_diff),
+        cmocka_unit_test(test_ls),
+        cmocka_unit_test(test_dump),
+        cmocka_unit_test(test_sidecars),
+        cmocka_unit_test(test_diff),
         cmocka_unit_test(test_diff_of_other_sets),
     };
     if (argc > 1 && strcmp(argv[1], "__sqlite") == 0)

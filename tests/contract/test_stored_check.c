@@ -220,7 +220,8 @@ static void test_foreign_keys(void **state)
 /* An index that lacks entries: quick_check does not see it, this does. */
 static void lose_index_entries(const char *path)
 {
-    db_script(path, "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = 'CREATE INDEX tb ON t(c)' WHERE name = 'tb'");
+    db_script(path,
+              "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = 'CREATE INDEX tb ON t(c)' WHERE name = 'tb'");
 }
 
 static void test_index_and_table_disagree(void **state)
@@ -365,11 +366,16 @@ static void test_leaves_nothing(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sound_in_every_page_size), cmocka_unit_test(test_wal_mode_header),
-        cmocka_unit_test(test_few_slots),                cmocka_unit_test(test_hostile_images),
-        cmocka_unit_test(test_cut_short),                cmocka_unit_test(test_foreign_keys),
-        cmocka_unit_test(test_index_and_table_disagree), cmocka_unit_test(test_stubs),
-        cmocka_unit_test(test_what_cannot_be_read),      cmocka_unit_test(test_limits_of_time),
+        cmocka_unit_test(test_sound_in_every_page_size),
+        cmocka_unit_test(test_wal_mode_header),
+        cmocka_unit_test(test_few_slots),
+        cmocka_unit_test(test_hostile_images),
+        cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_foreign_keys),
+        cmocka_unit_test(test_index_and_table_disagree),
+        cmocka_unit_test(test_stubs),
+        cmocka_unit_test(test_what_cannot_be_read),
+        cmocka_unit_test(test_limits_of_time),
         cmocka_unit_test(test_leaves_nothing),
     };
 

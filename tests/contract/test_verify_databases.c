@@ -41,12 +41,13 @@ static void assert_recorded(struct world *w, const struct snapshot *snap, bool o
 }
 
 #define ROWS "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
-#define TABLE                                                                                                          \
-    "CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE INDEX tb ON t(b); CREATE TABLE c(t REFERENCES t(a)); " ROWS        \
+#define TABLE                                                                                                     \
+    "CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE INDEX tb ON t(b); CREATE TABLE c(t REFERENCES t(a)); " ROWS \
     " INSERT INTO t SELECT i, hex(randomblob(60)) FROM n;"
 
 /* An index that disagrees with its table: the capture's quick_check does not see it. */
-#define SPOIL "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = 'CREATE INDEX tb ON t(a, b)' WHERE name = 'tb';"
+#define SPOIL \
+    "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = 'CREATE INDEX tb ON t(a, b)' WHERE name = 'tb';"
 
 static const char *hex_of(const struct snapshot *s)
 {
@@ -193,7 +194,8 @@ static void test_databases(void **state)
     world_free(&w);
 }
 
-/* --- damage to the repository ----------------------------------------------------------------------------------------- */
+/* --- damage to the repository
+ * ----------------------------------------------------------------------------------------- */
 
 static void find_packs(const char *dir, char *largest, size_t cap, off_t *size)
 {
@@ -265,7 +267,8 @@ static void test_damaged_record(void **state)
     world_free(&w);
 }
 
-/* --- inspect ---------------------------------------------------------------------------------------------------------- */
+/* --- inspect
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void inspect(struct world *w, const char *name, bool quick, const char *format, bool ok, const char *says)
 {

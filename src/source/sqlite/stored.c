@@ -31,7 +31,8 @@ struct serving {
     struct done_report report;
 };
 
-/* --- the file ------------------------------------------------------------------------------------------------------- */
+/* --- the file -------------------------------------------------------------------------------------------------------
+ */
 
 static bool open_unnamed(const char *dir, int *fd_out, uint64_t *free_out)
 {
@@ -105,7 +106,8 @@ static enum errc start(struct serving *s, struct err *err)
     return rc;
 }
 
-/* --- blocks --------------------------------------------------------------------------------------------------------- */
+/* --- blocks ---------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_present(const struct serving *s, uint64_t block)
 {
@@ -186,7 +188,8 @@ static enum errc answer(struct serving *s, size_t len, struct err *err)
     return ERR_OK;
 }
 
-/* --- the conversation ----------------------------------------------------------------------------------------------- */
+/* --- the conversation -----------------------------------------------------------------------------------------------
+ */
 
 static enum errc on_frame(struct serving *s, bool *done, struct err *err)
 {
@@ -236,7 +239,8 @@ static enum errc serve(struct serving *s, struct err *err)
     return rc;
 }
 
-/* --- the verdict ---------------------------------------------------------------------------------------------------- */
+/* --- the verdict ----------------------------------------------------------------------------------------------------
+ */
 
 static bool fact_true(const struct fact_list *l, const char *key)
 {
@@ -287,7 +291,8 @@ static enum errc judge(const struct serving *s, struct stored_verdict *v, struct
 enum errc stored_check(const struct stored_image *image, const struct stored_check_options *opt,
                        struct stored_verdict *out, struct err *err)
 {
-    struct serving s = {.image = image, .opt = opt, .verdict = out, .helper = {.fd = -1}, .file_fd = -1, .answer_fd = -1};
+    struct serving s = {
+        .image = image, .opt = opt, .verdict = out, .helper = {.fd = -1}, .file_fd = -1, .answer_fd = -1};
 
     *out = (struct stored_verdict){0};
     if (image->size == 0) { /* what SQLite makes of an empty file: an empty database */

@@ -1,15 +1,16 @@
 /* Checking a database image that lies somewhere else than in a file: behind a function that reads it. Layer: source.
  *
- *   parent: reads blocks of the image through the function, into an unlinked file    child: SQLite over a VFS that reads the
- *   that the child may only read; answers "there" or "cannot be read"         <-->   file, and asks for blocks it lacks
+ *   parent: reads blocks of the image through the function, into an unlinked file    child: SQLite over a VFS that
+ * reads the that the child may only read; answers "there" or "cannot be read"         <-->   file, and asks for blocks
+ * it lacks
  *
  * The file has room for the whole image where the disk has, so that each block is read once however SQLite walks; else
  * blocks take turns in the slots there are. The image may be hostile: only the child looks into it, without rights,
  * without keys, with little memory.
  *
  * Promises
- *   SI1  memory does not grow with the image, in neither process (a bit for each page, within SQLite's check, excepted).
- *   SI2  the image is not changed, and nothing of it is left in a file that has a name.
+ *   SI1  memory does not grow with the image, in neither process (a bit for each page, within SQLite's check,
+ * excepted). SI2  the image is not changed, and nothing of it is left in a file that has a name.
  */
 #ifndef SNAP_SOURCE_SQLITE_STORED_H
 #define SNAP_SOURCE_SQLITE_STORED_H
@@ -24,8 +25,8 @@ enum {
 };
 
 struct stored_image {
-    /* Exactly len bytes. ERR_DAMAGED, ERR_MISSING_OBJECT, ERR_FORMAT_NEWER and ERR_IO are the image's fault; another error ends
-     * the check. Called by the thread that called stored_check. */
+    /* Exactly len bytes. ERR_DAMAGED, ERR_MISSING_OBJECT, ERR_FORMAT_NEWER and ERR_IO are the image's fault; another
+     * error ends the check. Called by the thread that called stored_check. */
     enum errc (*read)(void *arg, void *dst, size_t len, uint64_t offset, struct err *err);
     void *arg;
     uint64_t size;
@@ -38,12 +39,12 @@ struct stored_check_options {
     const char *phase;    /* of progress; NULL: none */
 };
 struct stored_verdict {
-    bool sound;           /* integrity_check found nothing */
-    bool checkable;       /* false: this SQLite cannot tell (stubs, missing modules); sound is true then */
-    bool out_of_time;     /* nothing was found out */
-    bool unreadable;      /* not sound: parts of the image could not be read */
+    bool sound;       /* integrity_check found nothing */
+    bool checkable;   /* false: this SQLite cannot tell (stubs, missing modules); sound is true then */
+    bool out_of_time; /* nothing was found out */
+    bool unreadable;  /* not sound: parts of the image could not be read */
     uint64_t foreign_key_violations;
-    char detail[800];     /* the first messages; "" for none */
+    char detail[800]; /* the first messages; "" for none */
 };
 /* integrity_check and foreign_key_check. What is wrong with the image is a verdict. ERR_INTERRUPTED, ERR_NO_SPACE,
  * ERR_CHILD. */
