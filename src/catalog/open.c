@@ -101,7 +101,7 @@ static enum errc open_at(struct catalog *c, const struct place *p, const struct 
 
 static bool cannot_be_written(enum errc rc, const struct err *err)
 {
-    static const int reasons[] = {EACCES, EPERM, EROFS, ENOSPC, EDQUOT};
+    static const int reasons[] = {EACCES, EPERM, ENOTDIR, EROFS, ENOSPC, EDQUOT};
 
     if (rc == ERR_READ_ONLY || rc == ERR_NO_SPACE)
         return true;

@@ -30,6 +30,8 @@ static const struct data_key *find_key(const struct store *s, uint32_t id)
 static enum errc unwrap(struct store *s, struct pack_reader *p, const uint8_t *raw, struct err *err)
 {
     enum errc rc = pack_header_get(raw, &p->header, err);
+    if (rc == ERR_FORMAT_NEWER) /* the configuration names the newest format in a repository, and it was read */
+        rc = err_fail(err, ERR_DAMAGED, "its header is damaged");
     if (rc != ERR_OK)
         return err_wrap(err, "%s", p->name);
     if (memcmp(p->header.repo.b, s->config.id.b, sizeof s->config.id.b) != 0)
