@@ -48,6 +48,7 @@ class Bench:
         self.runs = runs
         self.say = say
         self.values = Values()
+        self.targets = []
 
     def path(self, *parts):
         return os.path.join(self.work, *parts)
@@ -91,24 +92,34 @@ class Bench:
             if not filecmp.cmp(os.path.join(expected, name), os.path.join(restored, name), shallow=False):
                 raise Failed(f"{tool.name}: {name} differs after the restore")
 
+    def new_target(self):
+        self.targets.append(self.path(f"target-{len(self.targets)}"))
+        return self.targets[-1]
+
+    def drop_targets(self):
+        for target in self.targets:
+            shutil.rmtree(target, ignore_errors=True)
+        self.targets = []
+
     def timed_copy(self, figure, data):
-        target = self.path("copy")
+        target = self.new_target()
         subprocess.run(["sync"], check=True)
         start = time.monotonic()
         subprocess.run(["cp", "-r", data, target], check=True)
         subprocess.run(["sync", "-f", target], check=True)
         self.values.note(figure, "cp", time.monotonic() - start)
-        shutil.rmtree(target)
 
-    def one_restore(self, figure, tool, index, data, expected=None):
-        """Restore snapshot index of data; compare it with the tree expected when that is given."""
-        target = self.path("target")
+    def one_restore(self, figure, tool, index, data, expected=None, keep=False):
+        """Restore snapshot index of data; compare it with the tree expected when that is given. keep: leave the target
+        for later, because a file system can be slow for minutes after it lost many files."""
         if tool.name == "snap" or len(self.tools) == 1:
             self.timed_copy(figure, data)
+        target = self.new_target()
         self.values.note_run(figure, tool.name, tool.restore(index, target))
         if expected:
             self.must_equal(tool, expected, target + os.path.abspath(data))
-        shutil.rmtree(target)
+        if not keep:
+            self.drop_targets()
 
     def one_backup(self, figure, tool, data):
         before = tool.repo_bytes()
@@ -205,6 +216,7 @@ def files_group(bench, prefix="", scale=None):
             tool.fresh()
             bench.one_backup(prefix + "files first", tool, data)
             bench.one_backup(prefix + "files unchanged", tool, data)
-            bench.one_restore(prefix + "files restore", tool, 1, data, expected=data if number == 0 else None)
+            bench.one_restore(prefix + "files restore", tool, 1, data, data if number == 0 else None, keep=True)
             tool.drop()
+    bench.drop_targets()
     shutil.rmtree(data)
