@@ -1,7 +1,6 @@
 /* Reading an entry's bytes at any place. Layer: engine, private to it. One thread.
  *
- * Promises
- *   CM1  memory does not grow with the entry: its references lie in an unlinked temporary file.
+ * Memory does not grow with the entry: its references lie in an unlinked temporary file.
  */
 #ifndef SNAP_ENGINE_CHUNK_MAP_H
 #define SNAP_ENGINE_CHUNK_MAP_H
