@@ -1,7 +1,7 @@
 /* One entry list, entry by entry, each with its references. Layer: engine, private to it. One thread.
  *
- * What is handed out is in order: entries ascend, references follow each other without overlap and end within the entry's
- * size; a list that breaks this is ERR_DAMAGED.
+ * What is handed out is in order: entries ascend, references follow each other without overlap and end within the
+ * entry's size; a list that breaks this is ERR_DAMAGED.
  */
 #ifndef SNAP_ENGINE_LIST_WALK_H
 #define SNAP_ENGINE_LIST_WALK_H
