@@ -200,6 +200,26 @@ enum errc io_renameat2(int olddir, const char *old, int newdir, const char *new_
     return failed ? fail2(err, errno, "rename", old, new_) : ERR_OK;
 }
 
+bool io_is_unsupported(const struct err *err)
+{
+    return err->sys_errno == EINVAL || err->sys_errno == ENOSYS || err->sys_errno == EOPNOTSUPP;
+}
+
+enum errc io_rename_new(int olddir, const char *old, int newdir, const char *new_, struct err *err)
+{
+    struct err why;
+    struct stat st;
+    enum errc rc = io_renameat2(olddir, old, newdir, new_, RENAME_NOREPLACE, &why);
+    if (rc != ERR_OK && io_is_unsupported(&why)) {
+        if (fstatat(newdir, new_, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            return fail2(err, EEXIST, "rename", old, new_);
+        return io_renameat2(olddir, old, newdir, new_, 0, err);
+    }
+    if (rc != ERR_OK && err)
+        *err = why;
+    return rc;
+}
+
 enum errc io_unlinkat(int dirfd, const char *path, int flags, struct err *err)
 {
     return refused(IO_UNLINK, path) || unlinkat(dirfd, path, flags) != 0 ? fail(err, errno, "remove", path) : ERR_OK;

@@ -46,6 +46,11 @@ void io_start_writeback(int fd, uint64_t offset, uint64_t len);             /* a
 
 MUST_USE enum errc io_linkat(int olddir, const char *old, int newdir, const char *new_, struct err *err); /* EEXIST in sys_errno */
 MUST_USE enum errc io_renameat2(int olddir, const char *old, int newdir, const char *new_, unsigned flags, struct err *err);
+/* Rename where nothing stands under the new name: EEXIST in sys_errno otherwise. Where the file system cannot promise
+ * that, it is looked at first. */
+MUST_USE enum errc io_rename_new(int olddir, const char *old, int newdir, const char *new_, struct err *err);
+/* Did this error say that the file system does not know the flag (or the call)? */
+bool io_is_unsupported(const struct err *err);
 MUST_USE enum errc io_unlinkat(int dirfd, const char *path, int flags, struct err *err);
 MUST_USE enum errc io_mkdirat(int dirfd, const char *path, mode_t mode, struct err *err);
 

@@ -52,11 +52,11 @@ static enum errc open_dir(int dir, const char *name, bool make, int *fd_out, str
 static enum errc move_out(int target, const char *name, int old, struct err *err)
 {
     struct err why;
-    enum errc rc = io_renameat2(target, name, old, name, 1 /* RENAME_NOREPLACE */, &why);
+    enum errc rc = io_rename_new(target, name, old, name, &why);
     for (unsigned i = 1; rc != ERR_OK && why.sys_errno == EEXIST && i < 100; i++) {
         char other[300];
         snprintf(other, sizeof other, "%.240s.%u", name, i);
-        rc = io_renameat2(target, name, old, other, 1, &why);
+        rc = io_rename_new(target, name, old, other, &why);
     }
     if (rc != ERR_OK && why.sys_errno != ENOENT) {
         if (err)
@@ -64,19 +64,6 @@ static enum errc move_out(int target, const char *name, int old, struct err *err
         return rc;
     }
     return ERR_OK;
-}
-
-static bool is_database(int dir, const char *name)
-{
-    uint8_t first[SQLITE_MAGIC_BYTES];
-    struct err ignored;
-    size_t got = 0;
-    int fd;
-    if (io_open(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &fd, &ignored) != ERR_OK)
-        return false;
-    bool yes = io_pread(fd, first, sizeof first, 0, &got, name, &ignored) == ERR_OK && sqlite_looks_like(first, got);
-    io_close_quietly(&fd);
-    return yes;
 }
 
 static enum errc put_database(struct merge *m, int staged, const char *name, const char *show, struct err *err)
@@ -91,12 +78,18 @@ static enum errc put_database(struct merge *m, int staged, const char *name, con
     if (rc == ERR_OK)
         (void)!io_unlinkat(AT_FDCWD, image, 0, &ignored);
     if (rc == ERR_OK)
-        rc = io_linkat(staged, name, AT_FDCWD, image, err); /* the image may be renamed in: the staged tree keeps its own */
+        rc = io_linkat(staged, name, AT_FDCWD, image,
+                       err); /* the image may be renamed in: the staged tree keeps its own */
     if (rc == ERR_OK)
         rc = meta_read(staged, name, m->owners, show, &meta, err);
     if (rc == ERR_OK) {
-        struct sqlite_apply a = {.path = show, .image = image, .meta = &meta.entry, .quarantine = quarantine,
-                                 .self_exe = m->opt->self_exe, .force = m->opt->force, .diag = m->opt->diag};
+        struct sqlite_apply a = {.path = show,
+                                 .image = image,
+                                 .meta = &meta.entry,
+                                 .quarantine = quarantine,
+                                 .self_exe = m->opt->self_exe,
+                                 .force = m->opt->force,
+                                 .diag = m->opt->diag};
         rc = sqlite_apply(&a, err);
         (void)!io_unlinkat(AT_FDCWD, image, 0, &ignored);
     }
@@ -116,16 +109,15 @@ static enum errc put_file(struct merge *m, int staged, int target, int old, cons
     bool there = look(target, name, &to);
     if (there && to.st_ino == from.st_ino && to.st_dev == from.st_dev)
         return ERR_OK;
-    if (there && S_ISREG(from.st_mode) && S_ISREG(to.st_mode) && is_database(staged, name))
+    if (there && S_ISREG(from.st_mode) && S_ISREG(to.st_mode) && file_is_database(staged, name))
         return put_database(m, staged, name, show, err);
     enum errc rc = ERR_OK;
     if (there && S_ISDIR(to.st_mode)) {
         rc = move_out(target, name, old, err);
     } else if (there) {
-        rc = io_linkat(target, name, old, name, &why);
-        if (rc != ERR_OK && why.sys_errno != EEXIST)
-            return err_sys(err, ERR_IO, why.sys_errno, "cannot keep the present %s", show);
-        rc = ERR_OK;
+        /* A file that may not be linked (another owner's, or at its limit of links) is moved out. */
+        if (io_linkat(target, name, old, name, &why) != ERR_OK && why.sys_errno != EEXIST)
+            rc = move_out(target, name, old, err);
     }
     if (rc != ERR_OK)
         return rc;
@@ -202,7 +194,7 @@ static bool is_sidecar_of_staged(int staged, const char *name)
         if (len <= n || len - n >= sizeof database || strcmp(name + len - n, suffixes[i]) != 0)
             continue;
         snprintf(database, sizeof database, "%.*s", (int)(len - n), name);
-        if (is_database(staged, database))
+        if (file_is_database(staged, database))
             return true;
     }
     return false;
@@ -254,7 +246,7 @@ enum errc merge_into(struct part *p, const struct restore_options *opt, struct e
     struct merge m = {.part = p, .opt = opt};
     char *old_path = NULL;
     const char *name = path_base(p->path);
-    char *parent_path = NULL, *new_path = NULL;
+    char *parent_path = NULL;
     int staging = -1, parent = -1, old = -1;
     enum errc rc = path_parent(p->path, &parent_path, err);
     if (rc == ERR_OK)
@@ -298,6 +290,5 @@ enum errc merge_into(struct part *p, const struct restore_options *opt, struct e
     owners_free(m.owners);
     free(parent_path);
     free(old_path);
-    free(new_path);
     return rc == ERR_OK ? ERR_OK : err_wrap(err, "restoring %s file by file", p->path);
 }

@@ -8,23 +8,27 @@
 
 enum { PLAN_VERSION = 1, PARTS_MAX = 65536 };
 
+static void part_release(struct part *q)
+{
+    free(q->list_path);
+    free(q->path);
+    free(q->staging);
+    free(q->aside);
+    free(q->original);
+    free(q->note);
+    buf_release(&q->root_bytes);
+    fact_list_release(&q->facts);
+}
+
 void parts_release(struct parts *p)
 {
-    for (size_t i = 0; i < p->count; i++) {
-        struct part *q = &p->parts[i];
-        free(q->list_path);
-        free(q->path);
-        free(q->staging);
-        free(q->aside);
-        free(q->note);
-        buf_release(&q->root_bytes);
-        fact_list_release(&q->facts);
-    }
+    for (size_t i = 0; i < p->count; i++)
+        part_release(&p->parts[i]);
     free(p->parts);
     memset(p, 0, sizeof *p);
 }
 
-static enum errc add(struct parts *p, uint32_t item, const char *list_path, const char *path, struct err *err)
+enum errc parts_add(struct parts *p, uint32_t item, const char *list_path, const char *path, struct err *err)
 {
     enum errc rc = mem_grow(&p->parts, &p->cap, p->count + 1, sizeof *p->parts, err);
     if (rc != ERR_OK)
@@ -44,7 +48,7 @@ static enum errc add(struct parts *p, uint32_t item, const char *list_path, cons
 struct reading {
     struct part *part;
     const struct item *item;
-    char *follow;      /* the root is another name of this entry; owned */
+    char *follow; /* the root is another name of this entry; owned */
     bool found, at_root, in_part, is_sqlite;
 };
 
@@ -152,7 +156,8 @@ enum errc part_read(struct store *s, const struct snapshot *snap, struct part *p
     return err_fail(err, ERR_DAMAGED, "a hard link in the snapshot leads to another hard link");
 }
 
-/* --- choosing ------------------------------------------------------------------------------------------------------- */
+/* --- choosing -------------------------------------------------------------------------------------------------------
+ */
 
 static bool source_wanted(const struct restore_options *opt, const struct item *item)
 {
@@ -178,24 +183,14 @@ static enum errc add_at(struct parts *out, const struct restore_options *opt, ui
                         const char *path, struct err *err)
 {
     if (!opt->target)
-        return add(out, item, list_path, path, err);
+        return parts_add(out, item, list_path, path, err);
     char *joined;
     enum errc rc = path_join(opt->target, path[0] == '/' ? path + 1 : path, &joined, err);
     if (rc != ERR_OK)
         return rc;
-    rc = add(out, item, list_path, joined, err);
+    rc = parts_add(out, item, list_path, joined, err);
     free(joined);
     return rc;
-}
-
-/* A path below one that is restored already adds nothing. */
-static bool covered(const struct parts *p, uint32_t item, const char *path, const struct restore_options *opt)
-{
-    (void)opt;
-    for (size_t i = 0; i < p->count; i++)
-        if (p->parts[i].item == item && path_is_within(path, p->parts[i].path))
-            return true;
-    return false;
 }
 
 static enum errc add_include(struct parts *out, const struct snapshot *snap, const struct restore_options *opt,
@@ -209,18 +204,60 @@ static enum errc add_include(struct parts *out, const struct snapshot *snap, con
             continue;
         if (path_is_within(item->path, include)) {
             matched = true;
-            if (!covered(out, i, item->path, opt))
-                rc = add_at(out, opt, i, "", item->path, err);
+            rc = add_at(out, opt, i, "", item->path, err);
         } else if (path_is_within(include, item->path)) {
             size_t skip = strcmp(item->path, "/") == 0 ? 1 : strlen(item->path) + 1;
             matched = true;
-            if (!covered(out, i, include, opt))
-                rc = add_at(out, opt, i, include + skip, include, err);
+            rc = add_at(out, opt, i, include + skip, include, err);
         }
     }
     if (rc == ERR_OK && !matched)
         rc = err_fail(err, ERR_UNKNOWN_PATH, "the snapshot has nothing at %s", include);
     return rc;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    int order = path_compare(x->path, strlen(x->path), y->path, strlen(y->path));
+    return order ? order : (x->item > y->item) - (x->item < y->item);
+}
+
+/* In order of paths; what a part before it restores as well is left out. */
+static void drop_doubles(struct parts *p)
+{
+    size_t kept = 0;
+    qsort(p->parts, p->count, sizeof *p->parts, compare_paths);
+    for (size_t i = 0; i < p->count; i++) {
+        struct part *q = &p->parts[i];
+        bool is_double = false;
+        for (size_t j = kept; !is_double && j-- > 0;) {
+            const struct part *before = &p->parts[j];
+            is_double = path_is_within(q->path, before->path) &&
+                        (before->item == q->item || strcmp(before->path, q->path) == 0);
+        }
+        if (is_double)
+            part_release(q);
+        else
+            p->parts[kept++] = *q;
+    }
+    p->count = kept;
+}
+
+/* Sources may lie in one another: a database that is a source of its own in a directory that is one. What lies inside
+ * goes in with the outer one, over what that has under the name. */
+static void nest(struct parts *p)
+{
+    size_t outer = 0;
+    for (size_t i = 1; i < p->count; i++) {
+        struct part *at = &p->parts[i], *around = &p->parts[outer];
+        if (around->kind != PART_DIR || !path_is_within(at->path, around->path)) {
+            outer = i;
+            continue;
+        }
+        at->inside = (uint32_t)outer + 1;
+        around->has_databases = around->has_databases || at->kind == PART_SQLITE || at->has_databases;
+    }
 }
 
 enum errc parts_select(struct store *s, const struct snapshot *snap, const struct restore_options *opt,
@@ -232,16 +269,32 @@ enum errc parts_select(struct store *s, const struct snapshot *snap, const struc
             rc = add_at(out, opt, i, "", snap->items[i].path, err);
     for (size_t i = 0; rc == ERR_OK && i < opt->include_count; i++)
         rc = add_include(out, snap, opt, opt->include[i], err);
+    if (rc == ERR_OK && out->count > 0)
+        drop_doubles(out);
     for (size_t i = 0; rc == ERR_OK && i < out->count; i++)
         rc = part_read(s, snap, &out->parts[i], err);
+    if (rc == ERR_OK)
+        nest(out);
     return rc;
 }
 
-/* --- plans ---------------------------------------------------------------------------------------------------------- */
+/* --- plans ----------------------------------------------------------------------------------------------------------
+ */
 
-enum plan_field { PLAN_PART = 1 };
-enum part_field { PART_ITEM = 1, PART_KIND = 2, PART_ACTION = 3, PART_LIST_PATH = 4, PART_PATH = 5, PART_STAGING = 6,
-                  PART_ASIDE = 7, PART_DEV = 8, PART_INO = 9 };
+enum plan_field { PLAN_PART = 1, PLAN_UNDOES = 2 };
+enum part_field {
+    PART_ITEM = 1,
+    PART_KIND = 2,
+    PART_ACTION = 3,
+    PART_LIST_PATH = 4,
+    PART_PATH = 5,
+    PART_STAGING = 6,
+    PART_ASIDE = 7,
+    PART_DEV = 8,
+    PART_INO = 9,
+    PART_ORIGINAL = 10,
+    PART_INSIDE = 11
+};
 
 static enum errc put_part(struct buf *b, const struct part *p, struct err *err)
 {
@@ -261,6 +314,10 @@ static enum errc put_part(struct buf *b, const struct part *p, struct err *err)
     if (rc == ERR_OK)
         rc = put_field_str(&one, PART_ASIDE, false, p->aside, err);
     if (rc == ERR_OK)
+        rc = put_field_str(&one, PART_ORIGINAL, true, p->original, err);
+    if (rc == ERR_OK)
+        rc = put_field_varint(&one, PART_INSIDE, true, p->inside, err);
+    if (rc == ERR_OK)
         rc = put_field_varint(&one, PART_DEV, false, p->dev, err);
     if (rc == ERR_OK)
         rc = put_field_varint(&one, PART_INO, false, p->ino, err);
@@ -275,6 +332,8 @@ enum errc parts_put(struct buf *b, const struct parts *p, struct err *err)
     enum errc rc = put_u8(b, PLAN_VERSION, err);
     for (size_t i = 0; rc == ERR_OK && i < p->count; i++)
         rc = put_part(b, &p->parts[i], err);
+    if (rc == ERR_OK && p->has_undoes)
+        rc = put_field(b, PLAN_UNDOES, true, p->undoes.b, sizeof p->undoes.b, err);
     return rc;
 }
 
@@ -297,15 +356,39 @@ static enum errc get_part(struct reader r, struct part *p, struct err *err)
     enum errc rc = ERR_OK;
     while (rc == ERR_OK && get_field(&r, &tag, &critical, &v)) {
         switch (tag) {
-        case PART_ITEM: p->item = (uint32_t)get_varint_max(&v, ITEMS_MAX); break;
-        case PART_KIND: p->kind = (enum part_kind)get_varint_max(&v, PART_ABSENT); break;
-        case PART_ACTION: p->action = (enum restore_action)get_varint_max(&v, RESTORE_RAW); break;
-        case PART_LIST_PATH: rc = get_text(&v, &p->list_path, err); break;
-        case PART_PATH: rc = get_text(&v, &p->path, err); break;
-        case PART_STAGING: rc = get_text(&v, &p->staging, err); break;
-        case PART_ASIDE: rc = get_text(&v, &p->aside, err); break;
-        case PART_DEV: p->dev = get_varint(&v); break;
-        case PART_INO: p->ino = get_varint(&v); break;
+        case PART_ITEM:
+            p->item = (uint32_t)get_varint_max(&v, ITEMS_MAX);
+            break;
+        case PART_KIND:
+            p->kind = (enum part_kind)get_varint_max(&v, PART_ABSENT);
+            break;
+        case PART_ACTION:
+            p->action = (enum restore_action)get_varint_max(&v, RESTORE_RAW);
+            break;
+        case PART_LIST_PATH:
+            rc = get_text(&v, &p->list_path, err);
+            break;
+        case PART_PATH:
+            rc = get_text(&v, &p->path, err);
+            break;
+        case PART_STAGING:
+            rc = get_text(&v, &p->staging, err);
+            break;
+        case PART_ASIDE:
+            rc = get_text(&v, &p->aside, err);
+            break;
+        case PART_ORIGINAL:
+            rc = get_text(&v, &p->original, err);
+            break;
+        case PART_INSIDE:
+            p->inside = (uint32_t)get_varint_max(&v, PARTS_MAX);
+            break;
+        case PART_DEV:
+            p->dev = get_varint(&v);
+            break;
+        case PART_INO:
+            p->ino = get_varint(&v);
+            break;
         default:
             if (critical)
                 return err_fail(err, ERR_FORMAT_NEWER, "a restore plan was made by a newer snap");
@@ -327,12 +410,20 @@ enum errc parts_get(const void *data, size_t len, struct parts *out, struct err 
     if (get_u8(&r) != PLAN_VERSION)
         return err_fail(err, ERR_FORMAT_NEWER, "a restore plan was made by another version of snap");
     while (rc == ERR_OK && get_field(&r, &tag, &critical, &v)) {
+        if (tag == PLAN_UNDOES && reader_left(&v) == sizeof out->undoes.b) {
+            memcpy(out->undoes.b, get_bytes(&v, sizeof out->undoes.b).data, sizeof out->undoes.b);
+            out->has_undoes = true;
+            continue;
+        }
         if (tag != PLAN_PART || out->count == PARTS_MAX)
             return err_fail(err, ERR_DAMAGED, "a restore plan is malformed");
-        rc = add(out, 0, "", "", err);
+        rc = parts_add(out, 0, "", "", err);
         if (rc == ERR_OK)
             rc = get_part(v, &out->parts[out->count - 1], err);
     }
+    for (size_t i = 0; rc == ERR_OK && i < out->count; i++)
+        if (out->parts[i].inside > i)
+            rc = err_fail(err, ERR_DAMAGED, "a restore plan is malformed");
     if (rc == ERR_OK && !reader_ok(&r))
         rc = err_fail(err, ERR_DAMAGED, "a restore plan is malformed");
     return rc;

@@ -61,6 +61,7 @@ struct restore_item {
 struct restore_outcome {
     struct snapshot_id snapshot, forensic;
     bool has_forensic;
+    bool from_aside;                 /* an undo that puts back originals that were set aside */
     struct run_id run;
     char *target;
     uint64_t bytes, duration_ms, space_needed, space_free;

@@ -37,8 +37,8 @@ enum errc work_begin(struct restore_work *w, struct store *s, const char *verb, 
         rc = mem_strdup(&w->run.verb, verb, err);
     if (rc == ERR_OK)
         rc = fill_who(&w->run, err);
-    w->stage = (struct stage){.store = s, .snap = &w->snap, .run = w->run.id, .self_exe = opt->self_exe,
-                              .diag = opt->diag};
+    w->stage =
+        (struct stage){.store = s, .snap = &w->snap, .run = w->run.id, .self_exe = opt->self_exe, .diag = opt->diag};
     out->run = w->run.id;
     return rc;
 }
@@ -118,7 +118,16 @@ enum errc work_log(struct restore_work *w, const char *state, const char *detail
 
 static const char *item_state(const struct restore_work *w, const struct part *p)
 {
-    return p->swapped ? "restored" : w->intent ? "failed" : p->staging ? "staged" : "planned";
+    return p->swapped    ? "restored"
+           : w->put_back ? "put-back"
+           : w->intent   ? "failed"
+           : p->staging  ? "staged"
+                         : "planned";
+}
+
+struct part *work_outer(const struct restore_work *w, struct part *p)
+{
+    return p->inside ? &w->parts.parts[p->inside - 1] : p;
 }
 
 enum errc work_outcome(struct restore_work *w, struct err *err)
@@ -144,10 +153,11 @@ enum errc work_outcome(struct restore_work *w, struct err *err)
         struct restore_item *item = &o->items[o->item_count++];
         const struct item *from = p->item < w->snap.item_count ? &w->snap.items[p->item] : NULL;
         item->type = from ? from->type : ITEM_FILE;
-        item->action = p->action;
+        const struct part *outer = work_outer(w, &w->parts.parts[i]);
+        item->action = outer->action;
         item->bytes = p->bytes;
         item->entries = p->entries;
-        item->done = p->swapped;
+        item->done = outer->swapped;
         item->facts_match = p->facts_match;
         o->bytes += p->bytes;
         rc = mem_strdup(&item->source, from ? from->source : "", err);
@@ -156,7 +166,7 @@ enum errc work_outcome(struct restore_work *w, struct err *err)
         if (rc == ERR_OK && p->note)
             rc = mem_strdup(&item->note, p->note, err);
         if (rc == ERR_OK)
-            rc = mem_strdup(&item->state, item_state(w, p), err);
+            rc = mem_strdup(&item->state, item_state(w, outer), err);
     }
     return rc;
 }
@@ -177,14 +187,22 @@ void restore_outcome_release(struct restore_outcome *o)
 const char *restore_action_text(enum restore_action a)
 {
     switch (a) {
-    case RESTORE_CREATE: return "create";
-    case RESTORE_SQLITE_INTO: return "write into the database, under its users";
-    case RESTORE_SQLITE_RENAME: return "replace the database file";
-    case RESTORE_EXCHANGE: return "exchange the directory";
-    case RESTORE_FILE_BY_FILE: return "restore file by file";
-    case RESTORE_FILE: return "exchange the file";
-    case RESTORE_REMOVE: return "take away";
-    case RESTORE_RAW: return "put the raw files back";
+    case RESTORE_CREATE:
+        return "create";
+    case RESTORE_SQLITE_INTO:
+        return "write into the database, under its users";
+    case RESTORE_SQLITE_RENAME:
+        return "replace the database file";
+    case RESTORE_EXCHANGE:
+        return "exchange the directory";
+    case RESTORE_FILE_BY_FILE:
+        return "restore file by file";
+    case RESTORE_FILE:
+        return "exchange the file";
+    case RESTORE_REMOVE:
+        return "take away";
+    case RESTORE_RAW:
+        return "put the raw files back";
     }
     return "";
 }

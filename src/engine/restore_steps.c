@@ -5,19 +5,21 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/limits.h"
 #include "base/path.h"
 #include "engine/backup.h"
 #include "engine/restore_work.h"
 
-/* --- plan ----------------------------------------------------------------------------------------------------------- */
+/* --- plan -----------------------------------------------------------------------------------------------------------
+ */
 
 static enum errc name_aside(struct restore_work *w, struct part *p, struct err *err)
 {
     char run[17];
     struct buf text;
     buf_init(&text, 128 * 1024);
-    enum errc rc = buf_append_fmt(&text, err, "%s.snap-replaced-%.8s", p->path,
-                                  hex_encode(run, w->run.id.b, sizeof w->run.id.b));
+    enum errc rc =
+        buf_append_fmt(&text, err, "%s.snap-replaced-%.8s", p->path, hex_encode(run, w->run.id.b, sizeof w->run.id.b));
     if (rc == ERR_OK)
         rc = mem_dup(&p->aside, text.data, text.len, err);
     buf_release(&text);
@@ -29,10 +31,15 @@ enum errc work_plan(struct restore_work *w, struct err *err)
     enum errc rc = pending_check(w, err);
     for (size_t i = 0; rc == ERR_OK && i < w->parts.count; i++) {
         struct part *p = &w->parts.parts[i];
+        if (p->inside)
+            continue;
         rc = swap_plan(p, w->opt, err);
-        if (rc == ERR_OK && w->opt->forensic == FORENSIC_ASIDE && p->action == RESTORE_FILE_BY_FILE)
-            rc = err_fail(err, ERR_TARGET_IN_USE,
-                          "%s cannot be set aside as a whole while a database in it is in use", p->path);
+        if (rc == ERR_OK && w->opt->forensic == FORENSIC_ASIDE && p->action == RESTORE_FILE_BY_FILE) {
+            (void)err_fail(err, ERR_TARGET_IN_USE, "%s cannot be set aside as a whole: %s", p->path,
+                           p->note ? p->note : "it is in use");
+            rc = err_hint(err,
+                          "Stop what uses it, or restore with a forensic copy in the repository (--forensic=copy).");
+        }
         if (rc == ERR_OK && w->opt->forensic == FORENSIC_ASIDE)
             rc = name_aside(w, p, err);
         w->stage.bytes_total += p->bytes;
@@ -40,11 +47,11 @@ enum errc work_plan(struct restore_work *w, struct err *err)
     return rc;
 }
 
-/* The nearest directory above path that exists. */
-static enum errc open_existing_parent(const char *path, int *fd_out, struct stat *st, struct err *err)
+/* The nearest directory that exists: beside the path (or, for what goes below a --target, at it) or above. */
+static enum errc open_existing_parent(const char *path, bool beside, int *fd_out, struct stat *st, struct err *err)
 {
     char *at;
-    enum errc rc = path_parent(path, &at, err);
+    enum errc rc = beside ? path_parent(path, &at, err) : mem_strdup(&at, path, err);
     while (rc == ERR_OK) {
         struct err why;
         rc = io_open(AT_FDCWD, at, O_RDONLY | O_DIRECTORY, 0, fd_out, &why);
@@ -81,13 +88,13 @@ enum errc work_space(struct restore_work *w, struct err *err)
         struct stat st, other;
         uint64_t need = 0, have = 0;
         int fd;
-        rc = open_existing_parent(w->parts.parts[i].path, &fd, &st, err);
+        rc = open_existing_parent(w->parts.parts[i].path, !w->opt->target, &fd, &st, err);
         if (rc != ERR_OK)
             return rc;
         rc = io_free_space(fd, &have, err);
         io_close_quietly(&fd);
         for (size_t j = 0; rc == ERR_OK && j < w->parts.count; j++) {
-            rc = open_existing_parent(w->parts.parts[j].path, &fd, &other, err);
+            rc = open_existing_parent(w->parts.parts[j].path, !w->opt->target, &fd, &other, err);
             if (rc == ERR_OK)
                 io_close_quietly(&fd);
             if (rc == ERR_OK && other.st_dev == st.st_dev)
@@ -99,8 +106,8 @@ enum errc work_space(struct restore_work *w, struct err *err)
         }
         if (rc == ERR_OK && need > have) {
             char a[32], b[32];
-            rc = err_fail(err, ERR_NO_SPACE, "restoring %s takes %s beside it, and %s are free",
-                          w->parts.parts[i].path, size_format(a, need), size_format(b, have));
+            rc = err_fail(err, ERR_NO_SPACE, "restoring %s takes %s beside it, and %s are free", w->parts.parts[i].path,
+                          size_format(a, need), size_format(b, have));
         }
         if (w->parts.count > 64)
             break; /* one look will do for very many parts */
@@ -108,23 +115,52 @@ enum errc work_space(struct restore_work *w, struct err *err)
     return rc;
 }
 
-/* --- stage ---------------------------------------------------------------------------------------------------------- */
+/* --- stage ----------------------------------------------------------------------------------------------------------
+ */
+
+static const char *path_inside(const struct part *outer, const struct part *p)
+{
+    const char *rel = p->path + strlen(outer->path);
+    return *rel == '/' ? rel + 1 : rel;
+}
+
+enum errc work_stage_part(struct restore_work *w, size_t i, struct err *err)
+{
+    struct part *p = &w->parts.parts[i], *outer = work_outer(w, p);
+    struct timestamp begun = time_now();
+    uint64_t ns = monotonic_ns();
+    struct buf rel;
+    buf_init(&rel, 2 * PATH_MAX_BYTES);
+    enum errc rc = ERR_OK;
+    if (p != outer) {
+        rc = buf_append_fmt(&rel, err, "new/%s", path_inside(outer, p));
+        if (rc == ERR_OK)
+            rc = buf_terminate(&rel, err);
+        if (rc == ERR_OK)
+            rc = stage_fill_inside(&w->stage, p, outer, (char *)rel.data, err);
+    } else {
+        rc = stage_fill(&w->stage, p, "new", err);
+    }
+    buf_release(&rel);
+    return rc == ERR_OK ? work_step(w, "stage and verify", p->path, begun, ns, true, NULL, err) : rc;
+}
 
 enum errc work_stage(struct restore_work *w, struct err *err)
 {
     enum errc rc = ERR_OK;
     for (size_t i = 0; rc == ERR_OK && i < w->parts.count; i++) {
         struct part *p = &w->parts.parts[i];
-        struct timestamp begun = time_now();
-        uint64_t ns = monotonic_ns();
-        if (!p->staging)
+        if (!p->inside && !p->staging)
             rc = stage_make(&w->stage, p, i, err);
         if (rc == ERR_OK)
-            rc = stage_fill(&w->stage, p, "new", err);
-        if (rc == ERR_OK)
+            rc = work_stage_part(w, i, err);
+    }
+    for (size_t i = 0; rc == ERR_OK && i < w->parts.count; i++) {
+        struct part *p = &w->parts.parts[i];
+        if (!p->inside)
+            rc = stage_seal(p, err);
+        if (rc == ERR_OK && !p->inside)
             rc = stage_sync(p, err);
-        if (rc == ERR_OK)
-            rc = work_step(w, "stage and verify", p->path, begun, ns, true, NULL, err);
     }
     return rc;
 }
@@ -140,13 +176,17 @@ void work_unstage(struct restore_work *w)
     }
 }
 
-/* --- forensic copy -------------------------------------------------------------------------------------------------- */
+/* --- forensic copy --------------------------------------------------------------------------------------------------
+ */
 
-static enum errc take_forensic(struct restore_work *w, const struct source_spec *sources, struct err *err)
+static enum errc take_forensic(struct restore_work *w, const struct source_spec *sources, size_t count, struct err *err)
 {
-    struct set_spec set = {.name = w->snap.set, .sources = sources, .source_count = w->parts.count};
-    struct backup_options opt = {.set = &set, .kind = SNAPSHOT_FORENSIC, .of_run = &w->run.id,
-                                 .self_exe = w->opt->self_exe, .diag = w->opt->diag};
+    struct set_spec set = {.name = w->snap.set, .sources = sources, .source_count = count};
+    struct backup_options opt = {.set = &set,
+                                 .kind = SNAPSHOT_FORENSIC,
+                                 .of_run = &w->run.id,
+                                 .self_exe = w->opt->self_exe,
+                                 .diag = w->opt->diag};
     struct backup_outcome made;
     enum errc rc = backup_run(w->store, &opt, &made, err);
     if (rc == ERR_PARTIAL && made.made && made.failed_count == 0)
@@ -154,6 +194,9 @@ static enum errc take_forensic(struct restore_work *w, const struct source_spec 
     else if (rc == ERR_PARTIAL)
         rc = err_fail(err, ERR_SOURCE_UNREADABLE,
                       "the present state could not be copied whole, so nothing was restored over it");
+    if (rc == ERR_SOURCE_UNREADABLE)
+        (void)err_hint(err,
+                       "Mend what the warnings name, or use --forensic=aside to keep the present files themselves.");
     if (rc == ERR_OK)
         rc = store_check_packs(w->store, made.snap.packs, made.snap.pack_count, NULL, err);
     if (rc == ERR_OK) {
@@ -176,29 +219,33 @@ enum errc work_forensic(struct restore_work *w, struct err *err)
     enum errc rc = mem_alloc(&sources, (w->parts.count + 1) * sizeof *sources, err);
     if (rc != ERR_OK)
         return rc;
+    size_t count = 0;
     for (size_t i = 0; i < w->parts.count; i++) {
         const struct part *p = &w->parts.parts[i];
         bool database = p->kind == PART_SQLITE || p->kind == PART_RAW;
-        sources[i] = (struct source_spec){.name = w->snap.items[p->item].source, .path = p->path,
-                                          .type = database ? ITEM_SQLITE : w->snap.items[p->item].type,
-                                          .detect = !database};
+        if (!p->inside) /* else the copy of the outer one has it */
+            sources[count++] = (struct source_spec){.name = w->snap.items[p->item].source,
+                                                    .path = p->path,
+                                                    .type = database ? ITEM_SQLITE : w->snap.items[p->item].type,
+                                                    .detect = !database};
     }
-    rc = take_forensic(w, sources, err);
+    rc = take_forensic(w, sources, count, err);
     free(sources);
     if (rc == ERR_OK)
         rc = work_step(w, "forensic copy", NULL, begun, ns, true, NULL, err);
     return rc;
 }
 
-/* --- swap ----------------------------------------------------------------------------------------------------------- */
+/* --- swap -----------------------------------------------------------------------------------------------------------
+ */
 
 /* A part that was overwritten, from the forensic copy. */
 static enum errc put_back_from_forensic(struct restore_work *w, struct part *failed, struct err *err)
 {
     struct restore_work back;
     struct restore_outcome ignored_outcome;
-    struct restore_options opt = {.forensic = FORENSIC_NONE, .force = true, .self_exe = w->opt->self_exe,
-                                  .diag = w->opt->diag};
+    struct restore_options opt = {
+        .forensic = FORENSIC_NONE, .force = true, .self_exe = w->opt->self_exe, .diag = w->opt->diag};
     const char *only[1] = {failed->path};
     struct snapshot_row row;
     bool found;
@@ -233,7 +280,7 @@ static enum errc put_back_from_forensic(struct restore_work *w, struct part *fai
 }
 
 /* Backwards, so that what was done last is taken back first. False when something could not be taken back. */
-static bool put_back(struct restore_work *w)
+bool work_put_back(struct restore_work *w)
 {
     bool whole = true;
     for (size_t i = w->parts.count; i-- > 0;) {
@@ -242,7 +289,7 @@ static bool put_back(struct restore_work *w)
         bool needs_forensic;
         struct timestamp begun = time_now();
         uint64_t ns = monotonic_ns();
-        if (!p->swapped)
+        if (!p->swapped || p->inside)
             continue;
         enum errc rc = swap_back(p, &needs_forensic, &why);
         if (rc == ERR_OK && needs_forensic)
@@ -252,7 +299,11 @@ static bool put_back(struct restore_work *w)
             diag_message(w->opt->diag, DIAG_WARNING, err_name(rc), "%s could not be put back: %s", p->path,
                          why.message);
         }
-        (void)!work_step(w, "put back", p->path, begun, ns, rc == ERR_OK, rc == ERR_OK ? NULL : why.message, &why);
+        char text[700];
+        snprintf(text, sizeof text, "%.690s", rc == ERR_OK ? "" : why.message);
+        (void)!work_step(w, "put back", p->path, begun, ns, rc == ERR_OK, text[0] ? text : NULL, &why);
+        if (rc == ERR_OK && stage_return_original(p, &why) != ERR_OK)
+            whole = false;
     }
     return whole;
 }
@@ -262,14 +313,19 @@ static enum errc swap_all(struct restore_work *w, struct err *err)
     enum errc rc = ERR_OK;
     for (size_t i = 0; rc == ERR_OK && i < w->parts.count; i++) {
         struct part *p = &w->parts.parts[i];
+        if (p->inside)
+            continue;
         struct timestamp begun = time_now();
         uint64_t ns = monotonic_ns();
-        struct progress progress = {.phase = "putting in place", .done = i, .total = 0, .items_done = i,
-                                    .current = p->path};
+        struct progress progress = {
+            .phase = "putting in place", .done = i, .total = 0, .items_done = i, .current = p->path};
         diag_progress(w->opt->diag, &progress);
         rc = swap_do(p, w->opt, err);
         struct err ignored;
-        (void)!work_step(w, "swap", p->path, begun, ns, rc == ERR_OK, rc == ERR_OK ? NULL : err ? err->message : NULL,
+        (void)!work_step(w, "swap", p->path, begun, ns, rc == ERR_OK,
+                         rc == ERR_OK ? NULL
+                         : err        ? err->message
+                                      : NULL,
                          &ignored);
     }
     return rc;
@@ -288,7 +344,7 @@ static enum errc verify_all(struct restore_work *w, struct err *err)
         if (rc != ERR_OK)
             return rc;
         p->facts_match = match;
-        bool in_use = p->note != NULL; /* its users may have written since */
+        bool in_use = work_outer(w, p)->note != NULL; /* its users may have written since */
         if (!match && in_use)
             diag_message(w->opt->diag, DIAG_WARNING, "check-failed",
                          "%s is in use and has already changed since it was restored: %s", p->path, text);
@@ -300,10 +356,37 @@ static enum errc verify_all(struct restore_work *w, struct err *err)
     return rc;
 }
 
+/* The log says so before anything is cleaned up: what is left after a crash is swept by a later run, and nothing that
+ * is half removed is ever taken for what was staged. */
 static enum errc finish(struct restore_work *w, struct err *err)
 {
+    enum errc rc = ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && i < w->parts.count; i++)
+        if (!w->parts.parts[i].inside)
+            rc = stage_keep_old(&w->parts.parts[i], err);
+    if (rc == ERR_OK)
+        rc = pending_end_undone(w, err);
+    if (rc == ERR_OK)
+        rc = work_log(w, "done", NULL, err);
+    if (rc != ERR_OK) {
+        (void)err_hint(err, "Everything is in place. Run 'snap restore --resume' to end the run.");
+        return err_wrap(err, "the data are restored, but the end of the run could not be noted");
+    }
     work_unstage(w);
-    return work_log(w, "done", NULL, err);
+    return ERR_OK;
+}
+
+static enum errc fail_whole(struct restore_work *w, struct err *err)
+{
+    struct err why;
+    char detail[1400];
+    snprintf(detail, sizeof detail, "%s", err ? err->message : "");
+    w->put_back = true;
+    if (work_log(w, "failed", detail, &why) == ERR_OK)
+        work_unstage(w);
+    else
+        diag_error(w->opt->diag, &why);
+    return err_wrap(err, "the restore failed, and everything was put back as it was");
 }
 
 enum errc work_swap(struct restore_work *w, struct err *err)
@@ -313,18 +396,8 @@ enum errc work_swap(struct restore_work *w, struct err *err)
         rc = verify_all(w, err);
     if (rc == ERR_OK)
         return finish(w, err);
-    struct err why;
-    char detail[1400];
-    snprintf(detail, sizeof detail, "%s", err ? err->message : "");
-    bool whole = put_back(w);
-    if (whole) {
-        work_unstage(w);
-        enum errc logged = work_log(w, "failed", detail, &why);
-        if (logged == ERR_OK)
-            (void)err_wrap(err, "the restore failed and everything was put back as it was");
-        return rc;
-    }
+    if (work_put_back(w))
+        return fail_whole(w, err);
     (void)err_wrap(err, "the restore failed half-way, and not everything could be put back");
-    (void)err_hint(err, "Run 'snap restore --resume' to try again, or 'snap undo' to go back to the forensic copy.");
-    return rc;
+    return err_hint(err, "Run 'snap restore --resume' to try again, or 'snap undo' to go back.");
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/limits.h"
 #include "base/path.h"
 #include "engine/restore_work.h"
 
@@ -16,8 +17,7 @@ static enum errc check_target(const char *target, bool *exists, struct stat *st,
 {
     *exists = lstat(target, st) == 0;
     if (!*exists)
-        return errno == ENOENT || errno == ENOTDIR ? ERR_OK
-                                                   : err_sys(err, ERR_TARGET_UNSUITABLE, errno, "%s", target);
+        return errno == ENOENT || errno == ENOTDIR ? ERR_OK : err_sys(err, ERR_TARGET_UNSUITABLE, errno, "%s", target);
     if (!S_ISDIR(st->st_mode))
         return err_fail(err, ERR_TARGET_EXISTS, "%s exists and is not a directory", target);
     DIR *d = opendir(target);
@@ -26,7 +26,8 @@ static enum errc check_target(const char *target, bool *exists, struct stat *st,
     bool empty = true;
     struct dirent *e;
     while ((e = readdir(d)) != NULL)
-        empty = empty && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0);
+        empty = empty && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+                          strcmp(e->d_name, "lost+found") == 0); /* a new file system is empty */
     closedir(d);
     return empty ? ERR_OK : err_fail(err, ERR_TARGET_EXISTS, "%s is not empty", target);
 }
@@ -50,55 +51,79 @@ static enum errc make_between(const char *staging, const char *rel, struct err *
     return rc;
 }
 
-static enum errc stage_part(struct restore_work *w, struct part *p, const char *staging, struct err *err)
+static enum errc stage_part(struct restore_work *w, struct part *p, const struct part *place, struct err *err)
 {
     struct buf root;
     struct timestamp begun = time_now();
     uint64_t ns = monotonic_ns();
-    buf_init(&root, 128 * 1024);
+    buf_init(&root, 2 * PATH_MAX_BYTES);
     const char *rel = p->path + strlen(w->opt->target);
     while (*rel == '/')
         rel++;
-    enum errc rc = mem_strdup(&p->staging, staging, err);
-    if (rc == ERR_OK)
-        rc = buf_append_fmt(&root, err, "new%s%s", *rel ? "/" : "", rel);
+    enum errc rc = buf_append_fmt(&root, err, "new%s%s", *rel ? "/" : "", rel);
     if (rc == ERR_OK)
         rc = buf_terminate(&root, err);
-    if (rc == ERR_OK)
-        rc = make_between(staging, (const char *)root.data, err);
-    if (rc == ERR_OK)
-        rc = stage_fill(&w->stage, p, (const char *)root.data, err);
+    if (rc == ERR_OK && p->inside) {
+        rc = stage_fill_inside(&w->stage, p, place, (const char *)root.data, err);
+    } else if (rc == ERR_OK) {
+        rc = make_between(place->staging, (const char *)root.data, err);
+        p->staging = place->staging;
+        if (rc == ERR_OK)
+            rc = stage_fill(&w->stage, p, (const char *)root.data, err);
+        p->staging = NULL;
+    }
     if (rc == ERR_OK)
         rc = work_step(w, "stage and verify", p->path, begun, ns, true, NULL, err);
-    p->swapped = rc == ERR_OK;
     buf_release(&root);
     return rc;
 }
 
-static enum errc publish(const char *staging, const char *target, bool exists, const struct stat *st, struct err *err)
+static enum errc sync_dir(const char *path, struct err *err)
 {
-    char *new_dir, *parent = NULL;
     int fd = -1;
-    enum errc rc = path_join(staging, "new", &new_dir, err);
-    if (rc != ERR_OK)
-        return rc;
-    if (exists && (chown(new_dir, st->st_uid, st->st_gid) != 0 || chmod(new_dir, st->st_mode & 07777) != 0))
-        rc = err_sys(err, ERR_IO, errno, "cannot give %s the owner and mode of %s", new_dir, target);
+    enum errc rc = io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, &fd, err);
     if (rc == ERR_OK)
-        rc = io_renameat2(AT_FDCWD, new_dir, AT_FDCWD, target, exists ? 0 : 1 /* RENAME_NOREPLACE */, err);
+        rc = io_fsync(fd, path, err);
+    io_close_quietly(&fd);
+    return rc;
+}
+
+/* All at once, under a new name. */
+static enum errc publish(const char *new_dir, const char *target, struct err *err)
+{
+    char *parent = NULL;
+    enum errc rc = io_rename_new(AT_FDCWD, new_dir, AT_FDCWD, target, err);
     if (rc == ERR_OK)
         rc = path_parent(target, &parent, err);
     if (rc == ERR_OK)
-        rc = io_open(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY, 0, &fd, err);
-    if (rc == ERR_OK)
-        rc = io_fsync(fd, parent, err);
-    io_close_quietly(&fd);
-    free(new_dir);
+        rc = sync_dir(parent, err);
     free(parent);
     return rc;
 }
 
-static enum errc run(struct restore_work *w, struct part *place, bool exists, const struct stat *st, struct err *err)
+/* Into a directory that is there, and may be a mount point: name by name, which for one source is one. */
+static enum errc publish_into(const char *new_dir, const char *target, struct err *err)
+{
+    DIR *d = opendir(new_dir);
+    struct dirent *e;
+    enum errc rc = ERR_OK;
+    if (!d)
+        return err_sys(err, ERR_IO, errno, "cannot list %s", new_dir);
+    while (rc == ERR_OK && (e = readdir(d)) != NULL) {
+        char *to;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        rc = path_join(target, e->d_name, &to, err);
+        if (rc == ERR_OK) {
+            rc = io_rename_new(dirfd(d), e->d_name, AT_FDCWD, to, err);
+            free(to);
+        }
+    }
+    closedir(d);
+    return rc == ERR_OK ? sync_dir(target, err) : rc;
+}
+
+static enum errc run(struct restore_work *w, struct part *place, bool exists, struct err *err)
 {
     char *new_dir = NULL;
     enum errc rc = stage_make(&w->stage, place, 0, err);
@@ -106,13 +131,15 @@ static enum errc run(struct restore_work *w, struct part *place, bool exists, co
         rc = path_join(place->staging, "new", &new_dir, err);
     if (rc == ERR_OK)
         rc = io_mkdirat(AT_FDCWD, new_dir, 0700, err);
-    free(new_dir);
     for (size_t i = 0; rc == ERR_OK && i < w->parts.count; i++)
-        rc = stage_part(w, &w->parts.parts[i], place->staging, err);
+        rc = stage_part(w, &w->parts.parts[i], place, err);
     if (rc == ERR_OK)
         rc = stage_sync(place, err);
     if (rc == ERR_OK)
-        rc = publish(place->staging, w->opt->target, exists, st, err);
+        rc = exists ? publish_into(new_dir, w->opt->target, err) : publish(new_dir, w->opt->target, err);
+    for (size_t i = 0; rc == ERR_OK && i < w->parts.count; i++)
+        w->parts.parts[i].swapped = true;
+    free(new_dir);
     return rc;
 }
 
@@ -121,6 +148,8 @@ enum errc work_to_target(struct restore_work *w, struct err *err)
     struct part place = {.lock_fd = -1};
     struct stat st;
     bool exists;
+    if (!w->opt->dry_run)
+        pending_sweep(w); /* what a restore to here that was cut off has left does not make it unfit */
     enum errc rc = check_target(w->opt->target, &exists, &st, err);
     for (size_t i = 0; i < w->parts.count; i++) {
         w->parts.parts[i].action = RESTORE_CREATE;
@@ -133,11 +162,11 @@ enum errc work_to_target(struct restore_work *w, struct err *err)
         (void)!work_outcome(w, &ignored);
         return rc;
     }
-    rc = mem_strdup(&place.path, w->opt->target, err);
-    if (rc == ERR_OK) {
-        pending_sweep(w);
-        rc = run(w, &place, exists, &st, err);
-    }
+    /* Staged beside the target; within it when it is there, for it may be a mount point. */
+    rc =
+        exists ? path_join(w->opt->target, "restored", &place.path, err) : mem_strdup(&place.path, w->opt->target, err);
+    if (rc == ERR_OK)
+        rc = run(w, &place, exists, err);
     if (place.staging && stage_remove(&place, &ignored) != ERR_OK)
         diag_error(w->opt->diag, &ignored);
     free(place.staging);
@@ -148,7 +177,8 @@ enum errc work_to_target(struct restore_work *w, struct err *err)
             diag_message(w->opt->diag, DIAG_WARNING, err_name(why.code), "no record of this restore was kept: %s",
                          why.message);
     } else if (rc == ERR_OK) {
-        diag_message(w->opt->diag, DIAG_NOTE, "read-only", "the repository is read-only: no record of this restore was kept");
+        diag_message(w->opt->diag, DIAG_NOTE, "read-only",
+                     "the repository is read-only: no record of this restore was kept");
     }
     (void)!work_outcome(w, &ignored);
     return rc;

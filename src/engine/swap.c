@@ -9,11 +9,12 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/limits.h"
 #include "base/path.h"
 #include "source/source.h"
 #include "source/sqlite/apply.h"
 
-enum { EXCHANGE = 2 /* RENAME_EXCHANGE */, NOREPLACE = 1 /* RENAME_NOREPLACE */, SHOWN = 4 };
+enum { EXCHANGE = 2 /* RENAME_EXCHANGE */, SHOWN = 4 };
 
 static void note(struct part *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -33,7 +34,8 @@ static void note(struct part *p, const char *fmt, ...)
     (void)!mem_strdup(&p->note, text, &ignored);
 }
 
-/* --- planning ------------------------------------------------------------------------------------------------------ */
+/* --- planning ------------------------------------------------------------------------------------------------------
+ */
 
 static void note_holders(struct part *p, const struct holder *h, size_t count)
 {
@@ -79,54 +81,93 @@ static enum errc plan_sqlite(struct part *p, const struct restore_options *opt, 
     return err_fail(err, ERR_INTERNAL, "a target in an unknown state");
 }
 
-static bool is_live_database(const char *path)
+/* A database in the tree that somebody has open: can it be written into? */
+static enum errc plan_live_database(struct part *p, const char *path, const struct restore_options *opt,
+                                    struct err *err)
 {
-    enum { N = SQLITE_MAGIC_BYTES };
-    static const char *const suffixes[] = {"-wal", "-shm", "-journal", ""};
-    uint8_t first[N];
+    struct sqlite_target t;
+    struct err why;
+    char shown[400];
+    memset(&t, 0, sizeof t);
+    if (sqlite_target_look(path, 0, opt->self_exe, &t, &why) != ERR_OK)
+        return ERR_OK; /* gone, or no file: dealt with as a file */
+    bool refused = t.state == SQLITE_TARGET_BUSY || (t.state == SQLITE_TARGET_NEEDS_RENAME && t.holder_count > 0);
+    if (!refused || opt->force)
+        return ERR_OK;
+    return err_fail(err, ERR_TARGET_IN_USE, "%s cannot be restored now: the database %s in it is in use, and %s",
+                    p->path, path_show(shown, sizeof shown, path, strlen(path)), t.detail);
+}
+
+/* A database's name from its own or a sidecar's; false when the file is none of either. */
+static bool live_database_name(const char *path, char *dst, size_t cap)
+{
+    static const char *const ends[] = {"-wal", "-shm", "-journal", ""};
     size_t len = strlen(path);
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        char name[500];
-        size_t n = strlen(suffixes[i]), got = 0;
-        struct err ignored;
-        int fd;
-        if (len < n || len - n >= sizeof name || strcmp(path + len - n, suffixes[i]) != 0)
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        size_t n = strlen(ends[i]);
+        if (len < n || len - n >= cap || strcmp(path + len - n, ends[i]) != 0)
             continue;
-        snprintf(name, sizeof name, "%.*s", (int)(len - n), path);
-        if (io_open(AT_FDCWD, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &fd, &ignored) != ERR_OK)
-            continue;
-        bool yes = io_pread(fd, first, N, 0, &got, name, &ignored) == ERR_OK && sqlite_looks_like(first, got);
-        io_close_quietly(&fd);
-        if (yes)
+        snprintf(dst, cap, "%.*s", (int)(len - n), path);
+        if (file_is_database(AT_FDCWD, dst))
             return true;
     }
     return false;
 }
 
-static enum errc plan_dir(struct part *p, struct err *err)
+static enum errc look_at_open_files(struct part *p, const struct open_file *open, size_t count,
+                                    const struct restore_options *opt, struct err *err)
 {
-    enum { MAX = 64 };
-    struct open_file *open;
-    size_t count;
+    char last[sizeof open->path] = "", name[sizeof open->path];
+    bool databases = false;
+    enum errc rc = ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && i < count; i++) {
+        if (i < SHOWN)
+            note(p, "%s is %s %s (process %ld)", open[i].path, open[i].is_cwd ? "the working directory of" : "open in",
+                 open[i].name, (long)open[i].pid);
+        if (!p->has_databases || open[i].is_cwd || !live_database_name(open[i].path, name, sizeof name))
+            continue;
+        databases = true;
+        if (strcmp(name, last) != 0)
+            rc = plan_live_database(p, name, opt, err);
+        snprintf(last, sizeof last, "%s", name);
+    }
+    if (count > SHOWN)
+        note(p, "and %zu more", count - SHOWN);
+    if (databases && p->action == RESTORE_EXCHANGE) {
+        p->action = RESTORE_FILE_BY_FILE;
+        note(p, "file by file, because a database in it is in use");
+    }
+    return rc;
+}
+
+static enum errc refuse_mounts(const struct part *p, struct err *err)
+{
     bool mounts;
     char mount[400];
     enum errc rc = mounts_below(p->path, &mounts, mount, sizeof mount, err);
-    if (rc == ERR_OK && mounts)
+    if (rc == ERR_OK && mounts) {
         rc = err_fail(err, ERR_TARGET_UNSUITABLE, "%s cannot be replaced: %s is a mount point", p->path, mount);
+        (void)err_hint(err, "Unmount it, or restore what lies beside it with --include, or elsewhere with --target.");
+    }
+    return rc;
+}
+
+static enum errc plan_dir(struct part *p, const struct restore_options *opt, struct err *err)
+{
+    enum { MAX = 4096 };
+    struct open_file *open;
+    size_t count = 0;
+    enum errc rc = refuse_mounts(p, err);
     if (rc == ERR_OK)
         rc = mem_alloc(&open, MAX * sizeof *open, err);
     if (rc != ERR_OK)
         return rc;
     p->action = RESTORE_EXCHANGE;
     rc = open_files_below(p->path, open, MAX, &count, err);
-    for (size_t i = 0; rc == ERR_OK && i < count && i < MAX; i++) {
-        if (p->has_databases && is_live_database(open[i].path))
-            p->action = RESTORE_FILE_BY_FILE;
-        if (i < SHOWN)
-            note(p, "%s is open in %s (process %ld)", open[i].path, open[i].name, (long)open[i].pid);
-    }
-    if (p->action == RESTORE_FILE_BY_FILE)
-        note(p, "file by file, because a database in it is in use");
+    if (rc == ERR_OK && count > MAX && p->has_databases)
+        p->action = RESTORE_FILE_BY_FILE; /* too many to look at each */
+    if (rc == ERR_OK)
+        rc = look_at_open_files(p, open, count < MAX ? count : MAX, opt, err);
     free(open);
     return rc;
 }
@@ -137,11 +178,25 @@ static enum errc plan_file(struct part *p, const struct stat *st, struct err *er
     size_t count = 0;
     bool incomplete;
     p->action = RESTORE_FILE;
-    if (!S_ISREG(st->st_mode))
-        return ERR_OK;
-    enum errc rc = process_find_holders(st->st_dev, st->st_ino, h, 16, &count, &incomplete, err);
+    enum errc rc = refuse_mounts(p, err);
+    if (rc != ERR_OK || !S_ISREG(st->st_mode))
+        return rc;
+    rc = process_find_holders(st->st_dev, st->st_ino, h, 16, &count, &incomplete, err);
     if (rc == ERR_OK)
         note_holders(p, h, count);
+    return rc;
+}
+
+static enum errc plan_raw(struct part *p, const struct restore_options *opt, const struct stat *there, struct err *err)
+{
+    enum errc rc = ERR_OK;
+    if (there && S_ISDIR(there->st_mode))
+        return err_fail(err, ERR_TARGET_UNSUITABLE, "%s is a directory, where database files are to go", p->path);
+    if (there)
+        rc = plan_file(p, there, err);
+    p->action = RESTORE_RAW;
+    if (rc == ERR_OK && p->note && !opt->force)
+        rc = refuse_in_use(p, "raw database files can only be put back while nobody has the database open", err);
     return rc;
 }
 
@@ -153,24 +208,24 @@ enum errc swap_plan(struct part *p, const struct restore_options *opt, struct er
         return err_sys(err, ERR_TARGET_UNSUITABLE, errno, "cannot look at %s", p->path);
     if (strcmp(p->path, "/") == 0)
         return err_fail(err, ERR_TARGET_UNSUITABLE, "the root directory cannot be replaced while it is in use");
+    p->action = RESTORE_CREATE;
     switch (p->kind) {
     case PART_ABSENT:
         p->action = RESTORE_REMOVE;
-        return ERR_OK;
+        return there ? refuse_mounts(p, err) : ERR_OK;
     case PART_RAW:
-        p->action = RESTORE_RAW;
-        return there ? plan_file(p, &st, err) == ERR_OK ? (p->action = RESTORE_RAW, ERR_OK) : err->code : ERR_OK;
+        return plan_raw(p, opt, there ? &st : NULL, err);
     case PART_SQLITE:
-        if (there && S_ISDIR(st.st_mode))
-            return err_fail(err, ERR_TARGET_UNSUITABLE, "%s is a directory, where a database is to go", p->path);
+        if (there && S_ISDIR(st.st_mode)) {
+            (void)err_fail(err, ERR_TARGET_UNSUITABLE, "%s is a directory, where a database is to go", p->path);
+            return err_hint(err, "Move the directory away first, or restore elsewhere with --target.");
+        }
         return plan_sqlite(p, opt, err);
     case PART_DIR:
-        p->action = RESTORE_CREATE;
-        return !there ? ERR_OK : S_ISDIR(st.st_mode) ? plan_dir(p, err) : plan_file(p, &st, err);
+        return !there ? ERR_OK : S_ISDIR(st.st_mode) ? plan_dir(p, opt, err) : plan_file(p, &st, err);
     case PART_FILE:
-        p->action = RESTORE_CREATE;
         if (there && S_ISDIR(st.st_mode)) {
-            enum errc rc = plan_dir(p, err);
+            enum errc rc = plan_dir(p, opt, err);
             p->action = RESTORE_EXCHANGE;
             return rc;
         }
@@ -179,17 +234,21 @@ enum errc swap_plan(struct part *p, const struct restore_options *opt, struct er
     return err_fail(err, ERR_INTERNAL, "a part of unknown kind");
 }
 
-/* --- doing ----------------------------------------------------------------------------------------------------------- */
+/* --- doing -----------------------------------------------------------------------------------------------------------
+ */
 
 static enum errc staged_path(const struct part *p, const char *name, char **out, struct err *err)
 {
     return path_join(p->staging, name, out, err);
 }
 
+/* A database's path may be a link, which is followed. */
 static bool in_place(const struct part *p)
 {
     struct stat st;
-    return p->ino != 0 && lstat(p->path, &st) == 0 && (uint64_t)st.st_ino == p->ino && (uint64_t)st.st_dev == p->dev;
+    bool database = p->kind == PART_SQLITE || p->kind == PART_RAW;
+    return p->ino != 0 && (database ? stat(p->path, &st) : lstat(p->path, &st)) == 0 && (uint64_t)st.st_ino == p->ino &&
+           (uint64_t)st.st_dev == p->dev;
 }
 
 static enum errc sync_dirs(const struct part *p, struct err *err)
@@ -208,95 +267,181 @@ static enum errc sync_dirs(const struct part *p, struct err *err)
     return rc;
 }
 
-/* A file where the file system cannot exchange: the present one is linked to old/, the staged one renamed over it. */
-static enum errc replace_file(struct part *p, const char *staged, struct err *err)
+/* Rename path<suffix> to staging/name<suffix>, where it is there. */
+static enum errc move_to_staging(const struct part *p, const char *suffix, const char *name, struct err *err)
+{
+    struct buf from, to;
+    struct err why;
+    buf_init(&from, 2 * PATH_MAX_BYTES);
+    buf_init(&to, 2 * PATH_MAX_BYTES);
+    enum errc rc = buf_append_fmt(&from, err, "%s%s", p->path, suffix);
+    if (rc == ERR_OK)
+        rc = buf_append_fmt(&to, err, "%s/%s%s", p->staging, name, suffix);
+    if (rc == ERR_OK)
+        rc = buf_terminate(&from, err);
+    if (rc == ERR_OK)
+        rc = buf_terminate(&to, err);
+    if (rc == ERR_OK && io_rename_new(AT_FDCWD, (char *)from.data, AT_FDCWD, (char *)to.data, &why) != ERR_OK &&
+        why.sys_errno != ENOENT)
+        rc = err_sys(err, ERR_IO, why.sys_errno, "cannot move %s out", (char *)from.data);
+    buf_release(&from);
+    buf_release(&to);
+    return rc;
+}
+
+/* Where the file system cannot exchange: a file is linked to old/ and the staged one renamed over it. What cannot be
+ * linked, or not be renamed over, is moved out first: for a moment nothing stands there. */
+static enum errc replace(struct part *p, const char *staged, const struct stat *there, struct err *err)
 {
     char *kept;
     struct err why;
-    enum errc rc = staged_path(p, "old/file", &kept, err);
+    enum errc rc = staged_path(p, "old/moved", &kept, err);
     if (rc != ERR_OK)
         return rc;
-    rc = io_linkat(AT_FDCWD, p->path, AT_FDCWD, kept, &why);
-    if (rc != ERR_OK && why.sys_errno != EEXIST && why.sys_errno != ENOENT) {
-        free(kept);
-        return err_sys(err, ERR_IO, why.sys_errno, "cannot keep the present %s", p->path);
-    }
+    bool linked = false;
+    if (!S_ISDIR(there->st_mode) && p->kind != PART_DIR)
+        linked = io_linkat(AT_FDCWD, p->path, AT_FDCWD, kept, &why) == ERR_OK || why.sys_errno == EEXIST;
     free(kept);
-    return io_renameat2(AT_FDCWD, staged, AT_FDCWD, p->path, 0, err);
+    if (!linked)
+        rc = move_to_staging(p, "", "old/moved", err);
+    return rc == ERR_OK ? io_renameat2(AT_FDCWD, staged, AT_FDCWD, p->path, 0, err) : rc;
+}
+
+static enum errc exchange_with(struct part *p, const struct restore_options *opt, const char *staged, struct err *err)
+{
+    struct err why;
+    struct stat st;
+    bool there = lstat(p->path, &st) == 0;
+    enum errc rc = there ? io_renameat2(AT_FDCWD, staged, AT_FDCWD, p->path, EXCHANGE, &why)
+                         : io_rename_new(AT_FDCWD, staged, AT_FDCWD, p->path, &why);
+    if (rc != ERR_OK && there && io_is_unsupported(&why)) {
+        if (p->kind == PART_DIR && S_ISDIR(st.st_mode) && !p->aside) {
+            p->action = RESTORE_FILE_BY_FILE;
+            return merge_into(p, opt, err);
+        }
+        rc = replace(p, staged, &st, &why);
+    }
+    if (rc != ERR_OK)
+        return err_sys(err, why.code == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_IO, why.sys_errno,
+                       "cannot put the restored %s in place", p->path);
+    p->swapped = true;
+    return sync_dirs(p, err);
 }
 
 static enum errc exchange(struct part *p, const struct restore_options *opt, struct err *err)
 {
     char *staged;
-    struct err why;
-    struct stat st;
-    if (in_place(p)) {
-        p->swapped = true;
-        return ERR_OK;
+    if (in_place(p) || !stage_is_ours(p, "new")) {
+        p->swapped = true; /* before the crash; it may have been replaced by its users since */
+        return sync_dirs(p, err);
     }
     enum errc rc = staged_path(p, "new", &staged, err);
-    if (rc != ERR_OK)
-        return rc;
-    bool there = lstat(p->path, &st) == 0;
-    rc = io_renameat2(AT_FDCWD, staged, AT_FDCWD, p->path, there ? EXCHANGE : NOREPLACE, &why);
     if (rc == ERR_OK) {
-        p->swapped = true;
-    } else if (there && (why.sys_errno == EINVAL || why.sys_errno == ENOSYS || why.sys_errno == ENOTSUP)) {
-        if (p->kind == PART_DIR && S_ISDIR(st.st_mode)) {
-            free(staged);
-            p->action = RESTORE_FILE_BY_FILE;
-            return merge_into(p, opt, err);
-        }
-        rc = replace_file(p, staged, err);
-        p->swapped = rc == ERR_OK;
-    } else {
-        rc = err_sys(err, ERR_IO, why.sys_errno, "cannot put the restored %s in place", p->path);
+        rc = exchange_with(p, opt, staged, err);
+        free(staged);
     }
-    free(staged);
-    return rc == ERR_OK ? sync_dirs(p, err) : rc;
+    return rc;
+}
+
+/* The image was exchanged with the present file, and the crash came before that one was in old/. */
+static enum errc finish_exchange(struct part *p, struct err *err)
+{
+    char *from = NULL, *to = NULL, name[300];
+    struct err why;
+    if (!stage_has(p, "new") || stage_is_ours(p, "new"))
+        return ERR_OK;
+    snprintf(name, sizeof name, "old/%.255s", path_base(p->path));
+    enum errc rc = staged_path(p, "new", &from, err);
+    if (rc == ERR_OK)
+        rc = staged_path(p, name, &to, err);
+    if (rc == ERR_OK && io_rename_new(AT_FDCWD, from, AT_FDCWD, to, &why) != ERR_OK && why.sys_errno != EEXIST)
+        rc = err_sys(err, ERR_IO, why.sys_errno, "cannot move the replaced %s out", p->path);
+    free(from);
+    free(to);
+    return rc;
+}
+
+/* A WAL that is moved out before the database is would leave, for that moment, an old state that looks whole. */
+static void fold_wal(const struct part *p, const struct restore_options *opt)
+{
+    struct err ignored;
+    (void)!database_read(p->path, CHECKPOINT_TRUNCATE, opt, NULL, NULL, &ignored);
 }
 
 static enum errc do_sqlite(struct part *p, const struct restore_options *opt, struct err *err)
 {
     char *image = NULL, *old = NULL;
-    if (!stage_has(p, "new")) {
-        p->swapped = true; /* it was renamed in before the crash */
-        return ERR_OK;
+    if (in_place(p) || !stage_is_ours(p, "new")) {
+        enum errc done = finish_exchange(p, err);
+        p->swapped = done == ERR_OK; /* renamed in before the crash */
+        return done == ERR_OK ? sync_dirs(p, err) : done;
     }
     enum errc rc = staged_path(p, "new", &image, err);
     if (rc == ERR_OK)
         rc = staged_path(p, "old", &old, err);
-    struct sqlite_apply a = {.path = p->path, .image = image, .meta = &p->root, .quarantine = old,
-                             .self_exe = opt->self_exe, .force = opt->force, .diag = opt->diag};
+    struct sqlite_apply a = {.path = p->path,
+                             .image = image,
+                             .meta = &p->root,
+                             .quarantine = old,
+                             .self_exe = opt->self_exe,
+                             .force = opt->force,
+                             .diag = opt->diag};
     struct sqlite_raw_files by_rename = {.database = image};
-    if (rc == ERR_OK)
-        rc = opt->forensic == FORENSIC_ASIDE && p->action == RESTORE_SQLITE_RENAME
-                 ? sqlite_apply_raw(&a, &by_rename, err)
-                 : sqlite_apply(&a, err);
-    p->swapped = rc == ERR_OK;
+    if (rc == ERR_OK && p->aside) {
+        fold_wal(p, opt);
+        rc = sqlite_apply_raw(&a, &by_rename, err);
+    } else if (rc == ERR_OK) {
+        rc = sqlite_apply(&a, err);
+    }
+    p->swapped = rc == ERR_OK || in_place(p);
     free(image);
     free(old);
     return rc;
+}
+
+/* The database is in: what is left of its files goes beside it. */
+static enum errc put_raw_sidecars(struct part *p, char *const paths[4], struct err *err)
+{
+    static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+    enum errc rc = ERR_OK;
+    for (size_t i = 1; rc == ERR_OK && i < 4; i++) {
+        struct buf to;
+        if (!paths[i])
+            continue;
+        buf_init(&to, 2 * PATH_MAX_BYTES);
+        rc = buf_append_fmt(&to, err, "%s%s", p->path, ends[i]);
+        if (rc == ERR_OK)
+            rc = buf_terminate(&to, err);
+        if (rc == ERR_OK)
+            rc = io_renameat2(AT_FDCWD, paths[i], AT_FDCWD, (char *)to.data, 0, err);
+        buf_release(&to);
+    }
+    return rc == ERR_OK ? sync_dirs(p, err) : rc;
 }
 
 static enum errc do_raw(struct part *p, const struct restore_options *opt, struct err *err)
 {
     static const char *const names[] = {"new", "new-wal", "new-shm", "new-journal"};
     char *paths[4] = {0}, *old = NULL;
-    enum errc rc = staged_path(p, "old", &old, err);
-    bool any = false;
+    enum errc rc = in_place(p) ? finish_exchange(p, err) : ERR_OK;
+    if (rc == ERR_OK)
+        rc = staged_path(p, "old", &old, err);
     for (size_t i = 0; rc == ERR_OK && i < 4; i++)
-        if (stage_has(p, names[i])) {
+        if (stage_has(p, names[i]))
             rc = staged_path(p, names[i], &paths[i], err);
-            any = true;
-        }
-    if (rc == ERR_OK && any) {
-        struct sqlite_apply a = {.path = p->path, .image = paths[0], .meta = &p->root, .quarantine = old,
-                                 .self_exe = opt->self_exe, .force = opt->force, .diag = opt->diag};
-        struct sqlite_raw_files raw = {.database = paths[0], .wal = paths[1], .shm = paths[2], .journal = paths[3]};
+    struct sqlite_apply a = {.path = p->path,
+                             .image = paths[0],
+                             .meta = p->original ? NULL : &p->root,
+                             .quarantine = old,
+                             .self_exe = opt->self_exe,
+                             .force = opt->force,
+                             .diag = opt->diag};
+    struct sqlite_raw_files raw = {.database = paths[0], .wal = paths[1], .shm = paths[2], .journal = paths[3]};
+    if (rc == ERR_OK && in_place(p))
+        rc = put_raw_sidecars(p, paths, err);
+    else if (rc == ERR_OK)
         rc = sqlite_apply_raw(&a, &raw, err);
-    }
-    p->swapped = rc == ERR_OK;
+    p->swapped = rc == ERR_OK || in_place(p);
     for (size_t i = 0; i < 4; i++)
         free(paths[i]);
     free(old);
@@ -306,33 +451,18 @@ static enum errc do_raw(struct part *p, const struct restore_options *opt, struc
 /* What did not stand there before is moved out, with SQLite's files beside it. */
 static enum errc do_remove(struct part *p, struct err *err)
 {
-    static const char *const suffixes[] = {"-wal", "-shm", "-journal", ""};
+    static const char *const ends[] = {"-wal", "-shm", "-journal"};
     enum errc rc = ERR_OK;
-    bool database = is_live_database(p->path);
-    for (size_t i = 0; rc == ERR_OK && i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        char name[64], *to = NULL;
-        struct buf from;
-        struct err why;
-        if (suffixes[i][0] && !database)
-            continue;
-        buf_init(&from, 128 * 1024);
-        snprintf(name, sizeof name, "old/removed%s", suffixes[i]);
-        rc = buf_append_fmt(&from, err, "%s%s", p->path, suffixes[i]);
-        if (rc == ERR_OK)
-            rc = buf_terminate(&from, err);
-        if (rc == ERR_OK)
-            rc = staged_path(p, name, &to, err);
-        if (rc == ERR_OK && io_renameat2(AT_FDCWD, (const char *)from.data, AT_FDCWD, to, NOREPLACE, &why) != ERR_OK &&
-            why.sys_errno != ENOENT)
-            rc = err_sys(err, ERR_IO, why.sys_errno, "cannot move %s out", p->path);
-        buf_release(&from);
-        free(to);
-    }
+    if (file_is_database(AT_FDCWD, p->path))
+        for (size_t i = 0; rc == ERR_OK && i < sizeof ends / sizeof ends[0]; i++)
+            rc = move_to_staging(p, ends[i], "old/removed", err);
+    if (rc == ERR_OK)
+        rc = move_to_staging(p, "", "old/removed", err);
     p->swapped = rc == ERR_OK;
     return rc == ERR_OK ? sync_dirs(p, err) : rc;
 }
 
-enum errc swap_do(struct part *p, const struct restore_options *opt, struct err *err)
+static enum errc do_action(struct part *p, const struct restore_options *opt, struct err *err)
 {
     switch (p->action) {
     case RESTORE_CREATE:
@@ -353,120 +483,35 @@ enum errc swap_do(struct part *p, const struct restore_options *opt, struct err 
     return err_fail(err, ERR_INTERNAL, "an action of unknown kind");
 }
 
-/* --- taking back --------------------------------------------------------------------------------------------------- */
-
-enum errc swap_back(struct part *p, bool *needs_forensic_out, struct err *err)
+enum errc swap_do(struct part *p, const struct restore_options *opt, struct err *err)
 {
-    char *staged;
-    *needs_forensic_out = false;
-    if (!p->swapped)
-        return ERR_OK;
-    bool plain = (p->action == RESTORE_EXCHANGE || p->action == RESTORE_FILE || p->action == RESTORE_CREATE) &&
-                 p->kind != PART_SQLITE && in_place(p);
-    if (!plain) {
-        *needs_forensic_out = true;
+    if (stage_has(p, "swapped")) {
+        p->swapped = true;
         return ERR_OK;
     }
-    enum errc rc = staged_path(p, "new", &staged, err);
-    if (rc != ERR_OK)
-        return rc;
-    rc = io_renameat2(AT_FDCWD, p->path, AT_FDCWD, staged, stage_has(p, "new") ? EXCHANGE : NOREPLACE, err);
-    free(staged);
-    if (rc == ERR_OK) {
-        p->swapped = false;
-        rc = sync_dirs(p, err);
-    }
-    return rc;
+    enum errc rc = stage_take_original(p, err);
+    if (rc == ERR_OK)
+        rc = do_action(p, opt, err);
+    return rc == ERR_OK ? stage_mark(p, "swapped", err) : rc;
 }
 
-/* --- looking at the result ----------------------------------------------------------------------------------------- */
+/* --- looking at the result -----------------------------------------------------------------------------------------
+ */
 
-struct null_sink {
-    struct sink sink;
-    uint8_t scratch[128 * 1024];
-};
-
-static enum errc null_previous(struct sink *s, const char *path, size_t len, const struct entry **out, struct err *err)
-{
-    (void)s, (void)path, (void)len, (void)err;
-    *out = NULL;
-    return ERR_OK;
-}
-static enum errc null_entry(struct sink *s, const struct entry *e, struct err *err)
-{
-    (void)s, (void)e, (void)err;
-    return ERR_OK;
-}
-static enum errc null_begin(struct sink *s, uint32_t fixed, struct err *err)
-{
-    (void)s, (void)fixed, (void)err;
-    return ERR_OK;
-}
-static enum errc null_space(struct sink *s, uint8_t **ptr, size_t *room, struct err *err)
-{
-    (void)err;
-    *ptr = ((struct null_sink *)s)->scratch;
-    *room = sizeof ((struct null_sink *)s)->scratch;
-    return ERR_OK;
-}
-static enum errc null_advance(struct sink *s, size_t len, struct err *err)
-{
-    (void)s, (void)len, (void)err;
-    return ERR_OK;
-}
-static enum errc null_data(struct sink *s, const void *data, size_t len, struct err *err)
-{
-    (void)s, (void)data, (void)len, (void)err;
-    return ERR_OK;
-}
-static enum errc null_hole(struct sink *s, uint64_t len, struct err *err)
-{
-    (void)s, (void)len, (void)err;
-    return ERR_OK;
-}
-static enum errc null_end(struct sink *s, const struct entry *e, const struct entry_end *end, struct err *err)
-{
-    (void)s, (void)e, (void)end, (void)err;
-    return ERR_OK;
-}
-static enum errc null_abandon(struct sink *s, struct err *err)
-{
-    (void)s, (void)err;
-    return ERR_OK;
-}
-static void null_failed(struct sink *s, const char *path, const struct err *why)
-{
-    (void)s, (void)path, (void)why;
-}
-
-static const struct sink_ops null_ops = {
-    .previous = null_previous, .node = null_entry, .begin = null_begin, .space = null_space, .advance = null_advance,
-    .data = null_data, .hole = null_hole, .end = null_end, .abandon = null_abandon, .reuse = null_entry,
-    .failed = null_failed,
-};
-
-/* A live database may be in use: it is looked at as a capture does, in one frozen view, and the pages are let go. */
 static enum errc verify_database(struct part *p, const struct restore_options *opt, bool *match, char *text, size_t cap,
                                  struct err *err)
 {
-    struct null_sink *sink;
-    struct capture_options capture = {.self_exe = opt->self_exe, .force_read = true};
-    struct capture_result result;
-    memset(&result, 0, sizeof result);
-    enum errc rc = mem_alloc(&sink, sizeof *sink, err);
-    if (rc != ERR_OK)
-        return rc;
-    sink->sink.ops = &null_ops;
-    rc = sqlite_capture(p->path, &sink->sink, &capture, &result, err);
+    struct fact_list facts = {0};
+    enum entry_state state;
+    enum errc rc = database_read(p->path, CHECKPOINT_NONE, opt, &facts, &state, err);
     if (rc == ERR_OK) {
-        *match = facts_agree(&p->facts, &result.facts, text, cap);
-        if (result.worst == STATE_RAW) {
+        *match = facts_agree(&p->facts, &facts, text, cap);
+        if (state == STATE_RAW) {
             *match = false;
             snprintf(text, cap, "SQLite cannot open it");
         }
     }
-    fact_list_release(&result.facts);
-    free(sink);
+    fact_list_release(&facts);
     return rc;
 }
 
@@ -481,11 +526,9 @@ enum errc swap_verify(struct part *p, const struct restore_options *opt, bool *m
     bool there = lstat(p->path, &st) == 0;
     if (p->kind == PART_ABSENT)
         *match_out = !there;
-    else if (p->action == RESTORE_EXCHANGE || p->action == RESTORE_FILE || p->action == RESTORE_CREATE)
-        *match_out = in_place(p) || (p->kind == PART_SQLITE && there);
     else
         *match_out = there;
     if (!*match_out)
-        snprintf(text, cap, "what stands there now is not what was put there");
+        snprintf(text, cap, "%s", there ? "something stands there" : "nothing stands there");
     return ERR_OK;
 }
