@@ -332,6 +332,21 @@ static void test_missing_and_not_a_file(void **state)
     assert_false(r.good);
     assert_int_equal(r.entries, 0);
     memory_sink_free(sink);
+    /* Nor is a directory on the way that has become one. */
+    assert_int_equal(unlink(b.db), 0);
+    db_script(b.db, "CREATE TABLE t(a)");
+    for (int linked = 0; linked < 2; linked++) {
+        char path[160], rel[32], link[100];
+        snprintf(link, sizeof link, "%s/link", b.root);
+        snprintf(rel, sizeof rel, "%s/app.db", linked ? "link" : "data");
+        snprintf(path, sizeof path, "%s/%s", b.root, rel);
+        assert_int_equal(linked ? symlink(b.data, link) : 0, 0);
+        sink = memory_sink_new(NULL);
+        assert_int_equal(sqlite_capture_entry(path, rel, &sink->sink, &opt, &r, &err), ERR_OK);
+        assert_int_equal(sink->failed_count, linked);
+        assert_int_equal(sink->count, !linked);
+        memory_sink_free(sink);
+    }
     bench_free(&b);
 }
 

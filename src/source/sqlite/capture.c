@@ -277,10 +277,10 @@ static enum errc capture(struct job *j, struct err *err)
 
 /* Look at the database, then capture it. *found_out false: the error is about the database, and nothing reached the
  * sink. */
-static enum errc capture_path(const char *path, bool follow, struct job *j, bool *found_out, struct err *err)
+static enum errc capture_path(const char *path, struct job *j, bool *found_out, struct err *err)
 {
     struct place place;
-    enum errc rc = place_open(&place, path, follow, err);
+    enum errc rc = *j->rel ? place_open_in_tree(&place, path, j->rel, err) : place_open(&place, path, true, err);
 
     *found_out = false;
     meta_init(&j->meta);
@@ -310,7 +310,7 @@ enum errc sqlite_capture_entry(const char *abs_path, const char *rel, struct sin
 {
     struct job j = {.rel = rel, .sink = sink, .opt = opt, .result = result};
     bool found;
-    enum errc rc = capture_path(abs_path, false, &j, &found, err);
+    enum errc rc = capture_path(abs_path, &j, &found, err);
 
     fact_list_release(&j.facts);
     if (rc != ERR_OK && !found && rc != ERR_NO_MEMORY) {
@@ -328,7 +328,7 @@ enum errc sqlite_capture(const char *path, struct sink *sink, const struct captu
     bool found;
 
     *out = (struct capture_result){.worst = STATE_EXACT, .good = true};
-    enum errc rc = capture_path(path, true, &j, &found, err);
+    enum errc rc = capture_path(path, &j, &found, err);
     if (rc == ERR_OK)
         out->facts = j.facts;
     else

@@ -26,6 +26,8 @@ struct place {
  * ERR_SOURCE_UNREADABLE, also for what is not a regular file. A missing file is no error. Released by place_release
  * also after a failure. */
 MUST_USE enum errc place_open(struct place *p, const char *path, bool follow, struct err *err);
+/* The same for a file in a tree: rel is the end of path, and no link in it is followed. */
+MUST_USE enum errc place_open_in_tree(struct place *p, const char *path, const char *rel, struct err *err);
 void place_release(struct place *p);
 /* "<name><suffix>" there, links not followed; false: not there or not a regular file. */
 bool place_stat(const struct place *p, const char *suffix, struct stat *out);

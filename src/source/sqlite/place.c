@@ -20,7 +20,50 @@ static enum errc look(struct place *p, struct err *err)
     return ERR_OK;
 }
 
-static enum errc open_at(struct place *p, const char *path, struct err *err)
+/* The directory of root/rel, one name at a time, so that no link below root leads away from it. */
+static int open_beneath(const char *root, const char *rel)
+{
+    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    for (const char *slash; fd >= 0 && (slash = strchr(rel, '/')); rel = slash + 1) {
+        char name[256];
+        size_t len = (size_t)(slash - rel);
+        int next = -1;
+        if (len < sizeof name) {
+            memcpy(name, rel, len);
+            name[len] = '\0';
+            next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        } else {
+            errno = ENAMETOOLONG;
+        }
+        int e = errno;
+        close(fd);
+        errno = e;
+        fd = next;
+    }
+    return fd;
+}
+
+/* rel: the end of path below which no link is followed; NULL: all may be. */
+static int open_directory(const char *path, const char *dir, const char *rel)
+{
+    size_t len = strlen(path), rel_len = rel ? strlen(rel) : 0;
+
+    if (rel_len == 0 || rel_len + 1 >= len || strcmp(path + len - rel_len, rel) != 0 || path[len - rel_len - 1] != '/')
+        return open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char *root = strndup(path, len - rel_len - 1);
+    if (!root) {
+        errno = ENOMEM;
+        return -1;
+    }
+    int fd = open_beneath(root, rel);
+    int e = errno;
+    free(root);
+    errno = e;
+    return fd;
+}
+
+static enum errc open_at(struct place *p, const char *path, const char *rel, struct err *err)
 {
     const char *base = path_base(path);
 
@@ -30,17 +73,32 @@ static enum errc open_at(struct place *p, const char *path, struct err *err)
     enum errc rc = path_parent(path, &p->dir, err);
     if (rc != ERR_OK)
         return rc;
-    p->dir_fd = open(p->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    p->dir_fd = open_directory(path, p->dir, rel);
     if (p->dir_fd < 0)
         return err_sys(err, errno == ENOENT || errno == ENOTDIR ? ERR_SOURCE_MISSING : ERR_SOURCE_UNREADABLE, errno,
                        "cannot open the directory of %s", p->shown);
     return look(p, err);
 }
 
+static enum errc must_be_a_file(const struct place *p, struct err *err)
+{
+    if (p->st.st_mode != 0 && !S_ISREG(p->st.st_mode))
+        return err_fail(err, ERR_SOURCE_UNREADABLE, "%s is not a regular file", p->shown);
+    return ERR_OK;
+}
+
+enum errc place_open_in_tree(struct place *p, const char *path, const char *rel, struct err *err)
+{
+    *p = (struct place){.dir_fd = -1};
+    enum errc rc = open_at(p, path, rel, err);
+
+    return rc == ERR_OK ? must_be_a_file(p, err) : rc;
+}
+
 enum errc place_open(struct place *p, const char *path, bool follow, struct err *err)
 {
     *p = (struct place){.dir_fd = -1};
-    enum errc rc = open_at(p, path, err);
+    enum errc rc = open_at(p, path, NULL, err);
 
     if (rc == ERR_OK && S_ISLNK(p->st.st_mode) && follow) {
         char *real = realpath(path, NULL);
@@ -48,12 +106,10 @@ enum errc place_open(struct place *p, const char *path, bool follow, struct err 
             return err_sys(err, errno == ENOENT ? ERR_SOURCE_MISSING : ERR_SOURCE_UNREADABLE, errno,
                            "cannot follow the link %s", p->shown);
         place_release(p);
-        rc = open_at(p, real, err);
+        rc = open_at(p, real, NULL, err);
         free(real);
     }
-    if (rc == ERR_OK && p->st.st_mode != 0 && !S_ISREG(p->st.st_mode))
-        rc = err_fail(err, ERR_SOURCE_UNREADABLE, "%s is not a regular file", p->shown);
-    return rc;
+    return rc == ERR_OK ? must_be_a_file(p, err) : rc;
 }
 
 void place_release(struct place *p)
