@@ -302,7 +302,7 @@ enum errc object_writer_sync(struct object_writer *w, struct err *err)
 enum errc object_writer_publish(struct object_writer *w, const char *name, struct err *err)
 {
     REQUIRE(w->synced && !w->failed);
-    enum errc rc = io_renameat2(w->backend->dir_fd, w->temp, w->backend->dir_fd, name, 1 /* RENAME_NOREPLACE */, err);
+    enum errc rc = io_rename_new(w->backend->dir_fd, w->temp, w->backend->dir_fd, name, err);
     if (rc != ERR_OK)
         return rc;
     io_close_quietly(&w->fd);

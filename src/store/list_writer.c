@@ -7,7 +7,8 @@
  * fingerprint alone; where the previous version's cut is expected, the fingerprint of that many bytes is tried before
  * any cut is looked for, because the cut is a function of these same bytes. */
 
-enum { OVERWRITTEN_MAX = 4 };
+/* LOOK_AHEAD_BYTES: what may wait for more data, so that a batch always has room for it. */
+enum { OVERWRITTEN_MAX = 4, LOOK_AHEAD_BYTES = BATCH_BYTES / 2 };
 
 struct list_writer {
     struct session *session;
@@ -165,7 +166,7 @@ static void put_new(struct list_writer *w, uint32_t len, const struct fingerprin
                     bool only_chunk)
 {
     struct slot s = {.ref.len = len, .data = w->batch->data + w->start, .want_print = !only_chunk};
-    if (print) {
+    if (print && !only_chunk) {
         s.ref.print = *print;
         s.has_print = true;
     }
@@ -247,6 +248,8 @@ static enum errc cut_overwritten(struct list_writer *w, size_t avail, bool final
     for (size_t i = w->matcher.next + 1; i < w->matcher.count && i <= w->matcher.next + OVERWRITTEN_MAX; i++) {
         const struct match_ref *next = &w->matcher.refs[i];
         struct fingerprint print;
+        if (at + next->ref.len > LOOK_AHEAD_BYTES)
+            break;
         if (at + next->ref.len > avail) {
             *wait = !final;
             return ERR_OK;

@@ -111,17 +111,22 @@ static enum errc check_drops(struct store *s, uint64_t since, struct err *err)
     return rc;
 }
 
-static enum errc try_append(struct store *s, struct log_body *body, struct buf *file, bool *taken, struct err *err)
+static enum errc try_append(struct store *s, struct log_body *body, struct buf *file, bool *taken, bool *stands,
+                            struct err *err)
 {
     char name[LOG_NAME_BYTES];
     struct digest digest;
     body->head.number = s->head + 1;
     body->head.prev = s->head_digest;
     enum errc rc = encode_counted(s, body, file, &digest, err);
-    if (rc == ERR_OK)
-        rc = backend_put(s->backend, log_name(name, body->head.number), file->data, file->len, taken, err);
+    if (rc != ERR_OK)
+        return rc;
+    rc = backend_put(s->backend, log_name(name, body->head.number), file->data, file->len, taken, err);
+    if (rc != ERR_OK && backend_exists(s->backend, name, stands, NULL, NULL) != ERR_OK)
+        *stands = true;
     if (rc != ERR_OK || *taken)
         return rc;
+    *stands = true;
     struct err why;
     if (take_in(s, body, &digest, &why) != ERR_OK) /* the log is the truth: the catalog catches up later */
         diag_message(s->diag, DIAG_WARNING, err_name(why.code), "the catalog could not follow the log: %s",
@@ -129,8 +134,9 @@ static enum errc try_append(struct store *s, struct log_body *body, struct buf *
     return ERR_OK;
 }
 
-enum errc log_append(struct store *s, struct log_body *body, uint64_t since, struct err *err)
+enum errc log_append(struct store *s, struct log_body *body, uint64_t since, bool *stands_out, struct err *err)
 {
+    *stands_out = false;
     if (s->read_only)
         return err_fail(err, ERR_READ_ONLY, "the repository at %s cannot be written to", s->path);
     struct buf file;
@@ -148,7 +154,7 @@ enum errc log_append(struct store *s, struct log_body *body, uint64_t since, str
             rc = check_drops(s, since, err);
         body->snapshot.bytes_added = packs_bytes;
         if (rc == ERR_OK)
-            rc = try_append(s, body, &file, &taken, err);
+            rc = try_append(s, body, &file, &taken, stands_out, err);
     }
     buf_release(&file);
     return rc;
@@ -157,7 +163,8 @@ enum errc log_append(struct store *s, struct log_body *body, uint64_t since, str
 enum errc store_append(struct store *s, struct log_body *body, struct err *err)
 {
     pthread_mutex_lock(&s->lock);
-    enum errc rc = log_append(s, body, s->head, err);
+    bool stands;
+    enum errc rc = log_append(s, body, s->head, &stands, err);
     pthread_mutex_unlock(&s->lock);
     return rc;
 }

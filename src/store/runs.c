@@ -32,8 +32,11 @@ enum errc run_mark(struct store *s, uint64_t *run_out, int *lock_fd_out, struct 
         rc = io_open(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, lock_fd_out, err);
         if (rc != ERR_OK)
             return rc;
-        if (flock(*lock_fd_out, LOCK_EX | LOCK_NB) != 0)
-            return err_sys(err, ERR_IO, errno, "cannot lock %s", path);
+        if (flock(*lock_fd_out, LOCK_EX | LOCK_NB) != 0) {
+            rc = err_sys(err, ERR_IO, errno, "cannot lock %s", path);
+            run_unmark(s, run, lock_fd_out);
+            return rc;
+        }
     }
     *run_out = run;
     return ERR_OK;

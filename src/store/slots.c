@@ -139,11 +139,12 @@ static enum errc unlock(struct store *s, const struct slot_files *l, const struc
                         struct err *err)
 {
     const struct slot_file *clear = find_clear(l);
-    if (clear) {
+    bool given = secret->key_file || secret->passphrase || secret->recovery;
+    if (clear && !given) {
         s->clear = try_slot(s, clear, NULL, 0);
         return s->clear ? ERR_OK : err_fail(err, ERR_DAMAGED, "the open key slot of %s is damaged", s->path);
     }
-    if (!secret->key_file && !secret->passphrase && !secret->recovery)
+    if (!given)
         return err_fail(err, ERR_NO_KEY, "the repository at %s is encrypted and no key was given", s->path);
     uint8_t key[KEY_BYTES];
     const void *bytes;
@@ -155,7 +156,11 @@ static enum errc unlock(struct store *s, const struct slot_files *l, const struc
         if (l->files[i].slot.kind == kind)
             opened = try_slot(s, &l->files[i], bytes, len);
     explicit_bzero(key, sizeof key);
-    if (rc == ERR_OK && !opened)
+    if (rc == ERR_OK && !opened && clear) {
+        /* Whoever can write there could have put it in the place of an encrypted one (docs/adr/0010). */
+        (void)err_fail(err, ERR_WRONG_KEY, "a key was given, but the repository at %s is open to anyone", s->path);
+        rc = err_hint(err, "If it was made with --encryption none, use it without a key; else find out who replaced it.");
+    } else if (rc == ERR_OK && !opened)
         rc = err_fail(err, ERR_WRONG_KEY, "%s opens no key slot of the repository at %s",
                       kind == SLOT_KEY_FILE     ? secret->key_file
                       : kind == SLOT_PASSPHRASE ? "the passphrase"
