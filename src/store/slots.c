@@ -135,8 +135,7 @@ static const struct slot_file *find_clear(const struct slot_files *l)
     return NULL;
 }
 
-static enum errc unlock(struct store *s, const struct slot_files *l, const struct store_secret *secret,
-                        struct err *err)
+static enum errc unlock(struct store *s, const struct slot_files *l, const struct store_secret *secret, struct err *err)
 {
     const struct slot_file *clear = find_clear(l);
     bool given = secret->key_file || secret->passphrase || secret->recovery;
@@ -159,7 +158,8 @@ static enum errc unlock(struct store *s, const struct slot_files *l, const struc
     if (rc == ERR_OK && !opened && clear) {
         /* Whoever can write there could have put it in the place of an encrypted one (docs/adr/0010). */
         (void)err_fail(err, ERR_WRONG_KEY, "a key was given, but the repository at %s is open to anyone", s->path);
-        rc = err_hint(err, "If it was made with --encryption none, use it without a key; else find out who replaced it.");
+        rc = err_hint(err,
+                      "If it was made with --encryption none, use it without a key; else find out who replaced it.");
     } else if (rc == ERR_OK && !opened)
         rc = err_fail(err, ERR_WRONG_KEY, "%s opens no key slot of the repository at %s",
                       kind == SLOT_KEY_FILE     ? secret->key_file
@@ -245,8 +245,8 @@ enum errc store_slot_add(struct store *s, enum slot_kind kind, const char *label
     struct key_slot slot;
     const void *secret = key;
     size_t len = kind == SLOT_CLEAR ? 0 : KEY_BYTES;
-    enum errc rc = s->read_only ? err_fail(err, ERR_READ_ONLY, "the repository at %s cannot be written to", s->path)
-                                : ERR_OK;
+    enum errc rc =
+        s->read_only ? err_fail(err, ERR_READ_ONLY, "the repository at %s cannot be written to", s->path) : ERR_OK;
     memset(&slot, 0, sizeof slot);
     if (rc == ERR_OK && kind == SLOT_KEY_FILE)
         rc = own_key_file(key_file, key, err);
@@ -278,7 +278,8 @@ enum errc store_slot_remove(struct store *s, const char *id, struct err *err)
     if (rc == ERR_OK && !found)
         rc = err_fail(err, ERR_KEY_SLOT, "there is no key slot %s", id);
     if (rc == ERR_OK && l.count == 1)
-        rc = err_fail(err, ERR_KEY_SLOT, "key slot %s is the last one: without it nobody could open the repository", id);
+        rc =
+            err_fail(err, ERR_KEY_SLOT, "key slot %s is the last one: without it nobody could open the repository", id);
     if (rc == ERR_OK) {
         snprintf(name, sizeof name, "keys/%s", id);
         rc = backend_remove(s->backend, name, err);
