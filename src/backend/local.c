@@ -147,9 +147,20 @@ enum errc object_read(struct object *o, void *dst, size_t len, uint64_t offset, 
 
 enum errc backend_get(struct backend *b, const char *name, size_t max, struct buf *out, struct err *err)
 {
-    struct err cause;
-    enum errc rc = io_read_file(b->dir_fd, name, max, out, &cause);
-    return rc == ERR_OK ? ERR_OK : missing_or(err, &cause, b, name);
+    struct object *o;
+    enum errc rc = object_open(b, name, &o, err);
+    if (rc != ERR_OK)
+        return rc;
+    if (o->size > max)
+        rc = err_fail(err, ERR_LIMIT, "%s/%s is larger than %zu bytes", b->path, name, max);
+    if (rc == ERR_OK)
+        rc = buf_reserve(out, (size_t)o->size, err);
+    if (rc == ERR_OK)
+        rc = object_read(o, out->data + out->len, (size_t)o->size, 0, err);
+    if (rc == ERR_OK)
+        out->len += (size_t)o->size;
+    object_close(o);
+    return rc;
 }
 
 enum errc backend_put(struct backend *b, const char *name, const void *data, size_t len, bool *taken_out,
