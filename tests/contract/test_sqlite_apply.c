@@ -346,42 +346,55 @@ static void test_over_a_crashed_database(void **state)
     bench_free(&s.b);
 }
 
+/* How long a whole one takes here. */
+static uint64_t time_of_one(const char *live_setup, const char *image_setup)
+{
+    struct stage s;
+    struct err err;
+
+    stage_new(&s, live_setup, image_setup);
+    uint64_t begin = monotonic_ns();
+    must(apply(&s, false, &err), &err);
+    uint64_t ns = monotonic_ns() - begin;
+    remove_tree(s.b.root);
+    return ns;
+}
+
 /* SA1: killed at any moment, with its helper. */
 static void test_killed_at_any_moment(void **state)
 {
-    static const char *const setups[][2] = {{"", ""}, {WAL, WAL}, {"PRAGMA page_size = 1024", ""}};
-    unsigned old = 0, new = 0;
+    enum { ROUNDS = 3, KILLS = 20 };
+    static const char *const setups[ROUNDS][2] = {{"", ""}, {WAL, WAL}, {"PRAGMA page_size = 1024", ""}};
 
     (void)state;
-    for (unsigned i = 0; i < 60; i++) {
-        struct stage s;
-        char word[16];
-        if (i % 20 == 0) {
-            old = new = 0;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint64_t ns = time_of_one(setups[round][0], setups[round][1]);
+        unsigned old = 0, new = 0;
+        for (unsigned i = 0; i < KILLS; i++) {
+            struct stage s;
+            char word[16];
+            stage_new(&s, setups[round][0], setups[round][1]);
+            pid_t pid = fork();
+            assert_true(pid >= 0);
+            if (pid == 0) {
+                struct err err;
+                (void)setpgid(0, 0);
+                _exit(apply(&s, false, &err) == ERR_OK ? 0 : 1);
+            }
+            (void)setpgid(pid, pid);
+            usleep((useconds_t)(ns / 1000 * (i + 1) / KILLS));
+            (void)kill(-pid, SIGKILL);
+            assert_int_equal(waitpid(pid, NULL, 0), pid);
+            usleep(3000); /* the helper, too, has to be dead */
+            read_live(s.b.db, word);
+            if (strcmp(word, "live") != 0 && strcmp(word, "image") != 0)
+                fail_msg("after a kill the database is %s", word);
+            old += strcmp(word, "live") == 0;
+            new += strcmp(word, "image") == 0;
+            remove_tree(s.b.root);
         }
-        stage_new(&s, setups[i / 20][0], setups[i / 20][1]);
-        pid_t pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-            struct err err;
-            (void)setpgid(0, 0);
-            _exit(apply(&s, false, &err) == ERR_OK ? 0 : 1);
-        }
-        (void)setpgid(pid, pid);
-        usleep(1000 + (i % 20) * 3000);
-        (void)kill(-pid, SIGKILL);
-        assert_int_equal(waitpid(pid, NULL, 0), pid);
-        usleep(3000); /* the helper, too, has to be dead */
-        read_live(s.b.db, word);
-        if (strcmp(word, "live") == 0)
-            old++;
-        else if (strcmp(word, "image") == 0)
-            new ++;
-        else
-            fail_msg("after a kill the database is %s", word);
-        remove_tree(s.b.root);
+        print_message("killed %u times: %u old, %u new\n", KILLS, old, new);
     }
-    print_message("killed: %u old, %u new in the last round\n", old, new);
 }
 
 static void test_raw_bytes_back(void **state)
