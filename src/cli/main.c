@@ -37,6 +37,16 @@ static enum errc run_verb(struct cli *c, struct err *err)
     return rc;
 }
 
+/* Queries print one JSON document (docs/cli.md, "JSON"); long work prints lines. */
+static bool is_query(const struct parsed *p)
+{
+    static const char *const queries[] = {"list", "show", "ls", "find", "diff", "log", "inspect", "version"};
+    for (size_t i = 0; p->verb && i < sizeof queries / sizeof queries[0]; i++)
+        if (strcmp(p->verb->name, queries[i]) == 0)
+            return true;
+    return p->verb && strcmp(p->verb->name, "key") == 0 && p->arg_count > 0 && strcmp(p->args[0], "list") == 0;
+}
+
 /* As other programs end when nobody reads on. */
 static void die_of_pipe(void)
 {
@@ -57,6 +67,7 @@ int main(int argc, char **argv)
     enum errc rc = options_parse(argc, argv, &c.args, &err);
     ui_init(&c.ui, c.args.json, opt_given(&c.args, OPT_QUIET), opt_given(&c.args, OPT_VERBOSE),
             opt_given(&c.args, OPT_NO_PROGRESS));
+    c.ui.one_document = is_query(&c.args);
     c.diag = ui_diag(&c.ui);
     if (rc == ERR_OK)
         rc = run_verb(&c, &err);

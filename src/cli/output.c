@@ -124,7 +124,7 @@ void ui_message(struct ui *ui, enum diag_level level, const char *name, const ch
         return;
     if (level == DIAG_NOTE && ui->quiet)
         return;
-    if (ui->json && level == DIAG_WARNING) {
+    if (ui->json && !ui->one_document && level == DIAG_WARNING) {
         json_t *line = json_doc();
         json_put_str(line, "message_type", "warning");
         json_put_str(line, "name", name);

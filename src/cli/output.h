@@ -16,6 +16,7 @@
 
 struct ui {
     bool json, quiet, verbose;
+    bool one_document;    /* JSON: stdout is a single document, so warnings go to stderr only */
     bool progress;        /* a terminal is there to show it on */
     pthread_mutex_t lock; /* for all below */
     bool line_shown;      /* a progress line stands on the terminal */

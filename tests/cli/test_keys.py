@@ -3,6 +3,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import time
 
 import harness
@@ -62,6 +63,21 @@ class Init(Case):
     def test_encryption_none_with_a_key(self):
         self.fails(2, "usage", "init", "--encryption", "none", "--key-file", self.key)
         self.fails(2, "usage", "init", "--encryption", "some")
+
+    def test_a_key_is_never_passed_over(self):
+        """Who can write to the place puts an open repository there, or an open slot: a backup with a key goes into neither."""
+        self.snap("init")
+        none = {"SNAP_KEY_FILE": None}
+        other = self.path("other")
+        self.snap("-r", other, "init", "--encryption", "none", env=none)
+        self.write("data", b"x")
+        self.fails(12, "wrong-key", "-r", other, "backup", self.path("data"))
+        self.fails(12, "wrong-key", "-r", other, "list")
+        slot = os.listdir(os.path.join(other, "keys"))[0]
+        shutil.copy(os.path.join(other, "keys", slot), os.path.join(self.repo, "keys", slot))
+        self.snap("backup", self.path("data"))
+        self.assertEqual(len(self.snap("--json", "list").doc()), 1)
+        self.fails(2, "no-key", "list", env=none)
 
     def test_damaged_key_file(self):
         self.snap("init")
