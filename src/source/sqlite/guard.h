@@ -3,11 +3,12 @@
  * It hands everything on to SQLite's own VFS, with these exceptions.
  *
  * Promises
- *   SG1  unless writable, no byte of the database, its journal or its WAL is written, truncated or deleted; an attempt
- * is remembered in denied. SG2  a super-journal is never opened, and nothing but the database's own journal and WAL is
- * ever deleted. SG3  names are taken as they are: relative to the working directory, links not followed. SG4  with tidy
- * set, a -shm or an empty -wal that was not there before is taken away at the close, if nobody else is connected (the
- * exclusive lock is held meanwhile, as SQLite itself does it).
+ *   SG1  unless writable, no byte of the database, its journal or its WAL is written, truncated or deleted; an
+ *        attempt is remembered in denied.
+ *   SG2  a super-journal is never opened, and nothing but the database's own journal and WAL is ever deleted.
+ *   SG3  names are taken as they are: relative to the working directory, links not followed.
+ *   SG4  with tidy set, a -shm or an empty -wal that was not there before is taken away at the close, if nobody else
+ *        is connected (the exclusive lock is held meanwhile, as SQLite itself does it).
  */
 #ifndef SNAP_SOURCE_SQLITE_GUARD_H
 #define SNAP_SOURCE_SQLITE_GUARD_H

@@ -2,8 +2,8 @@
  *
  * Promises
  *   SH1  a helper that was started is always waited for; one that is given up is killed first.
- *   SH2  the helper of a root process runs as the owner of the database, or as nobody; it inherits no descriptor but
- * those it is given, and no passphrase in its environment.
+ *   SH2  the helper of a root process runs as the owner of the database, or as nobody; it inherits no descriptor
+ *        but those it is given, and no passphrase in its environment.
  */
 #ifndef SNAP_SOURCE_SQLITE_HELPER_H
 #define SNAP_SOURCE_SQLITE_HELPER_H

@@ -1,16 +1,16 @@
 /* Checking a database image that lies somewhere else than in a file: behind a function that reads it. Layer: source.
  *
- *   parent: reads blocks of the image through the function, into an unlinked file    child: SQLite over a VFS that
- * reads the that the child may only read; answers "there" or "cannot be read"         <-->   file, and asks for blocks
- * it lacks
+ *   parent: reads blocks of the image through the function,     child: SQLite over a VFS that reads the file,
+ *   into an unlinked file that the child may only read;   <-->  and asks for blocks it lacks
+ *   answers "there" or "cannot be read"
  *
  * The file has room for the whole image where the disk has, so that each block is read once however SQLite walks; else
  * blocks take turns in the slots there are. The image may be hostile: only the child looks into it, without rights,
  * without keys, with little memory.
  *
  * Promises
- *   SI1  memory does not grow with the image, in neither process (a bit for each page, within SQLite's check,
- * excepted). SI2  the image is not changed, and nothing of it is left in a file that has a name.
+ *   SI1  memory does not grow with the image, in neither process (but for a bit a page within SQLite's check).
+ *   SI2  the image is not changed, and nothing of it is left in a file that has a name.
  */
 #ifndef SNAP_SOURCE_SQLITE_STORED_H
 #define SNAP_SOURCE_SQLITE_STORED_H
