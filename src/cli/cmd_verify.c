@@ -170,8 +170,6 @@ static void report_text(struct cli *c, const struct verify_outcome *o, const str
         report_database(ui, &o->databases[i]);
     if (!o->store.complete)
         ui_info(ui, "Stopped at the limit that was given: not everything was read.");
-    if (!o->recorded)
-        ui_info(ui, "The repository is read-only here: no record of this verification was kept.");
     if (ui->quiet)
         return;
     ui_out(ui, "verified %" PRIu64 " snapshots in %" PRIu64 " packs, %s read", o->store.snapshots, o->store.packs,
