@@ -44,7 +44,7 @@ MUST_USE enum errc parts_add(struct parts *p, uint32_t item, const char *list_pa
 /* Read kind, root entry, sizes and facts of a part whose item and list_path are set. */
 MUST_USE enum errc part_read(struct store *s, const struct snapshot *snap, struct part *p, struct err *err);
 
-/* For --resume: items, paths, actions, staging places, identities (docs/format.md, "Restore plans"). */
+/* For --resume: items, paths, actions, staging places, identities. */
 MUST_USE enum errc parts_put(struct buf *b, const struct parts *p, struct err *err);
 MUST_USE enum errc parts_get(const void *data, size_t len, struct parts *out, struct err *err);
 
