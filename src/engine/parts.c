@@ -50,6 +50,7 @@ struct reading {
     const struct item *item;
     char *follow; /* the root is another name of this entry; owned */
     bool found, at_root, in_part, is_sqlite;
+    uint64_t holes; /* in the entry at hand, so far */
 };
 
 static enum errc take_root(struct reading *r, const struct list_record *rec, struct err *err)
@@ -93,6 +94,7 @@ static enum errc on_entry(struct reading *r, const struct list_record *rec, stru
     bool below = len == 0 || (e->path_len > len && memcmp(e->path, p->list_path, len) == 0 && e->path[len] == '/');
     r->in_part = r->at_root || below;
     r->is_sqlite = e->type == ENTRY_SQLITE;
+    r->holes = 0;
     if (!r->in_part)
         return ERR_OK;
     p->entries++;
@@ -105,7 +107,7 @@ static enum errc on_end(struct reading *r, const struct entry_end *end, struct e
     struct part *p = r->part;
     if (!r->in_part)
         return ERR_OK;
-    p->bytes += end->size;
+    p->bytes += end->size - (r->holes < end->size ? r->holes : end->size); /* holes take no room */
     if (r->at_root && p->kind == PART_SQLITE && end->state != STATE_EXACT)
         p->kind = PART_RAW; /* its files as they were, because SQLite could not read it */
     if (!r->at_root || p->kind != PART_SQLITE || !end->facts)
@@ -127,6 +129,8 @@ static enum errc read_list(struct store *s, const struct snapshot *snap, struct 
         rc = list_reader_next(list, &rec, &more, err);
         if (rc == ERR_OK && more && rec.kind == LIST_ENTRY)
             rc = on_entry(r, &rec, err);
+        else if (rc == ERR_OK && more && rec.kind == LIST_HOLE)
+            r->holes += rec.u.hole.len;
         else if (rc == ERR_OK && more && rec.kind == LIST_END)
             rc = on_end(r, &rec.u.end, err);
     }
