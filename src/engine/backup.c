@@ -33,6 +33,20 @@ void backup_outcome_release(struct backup_outcome *o)
     memset(o, 0, sizeof *o);
 }
 
+/* A file with a WAL or a journal beside it is one unit with it, whatever its first bytes say by now. */
+static bool has_sidecar(const char *path)
+{
+    static const char *const suffixes[] = {"-wal", "-journal"};
+    char name[PATH_MAX_BYTES];
+    struct stat st;
+    for (size_t i = 0; i < 2; i++) {
+        int n = snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+        if (n > 0 && (size_t)n < sizeof name && lstat(name, &st) == 0 && S_ISREG(st.st_mode))
+            return true;
+    }
+    return false;
+}
+
 enum errc backup_detect_type(const char *path, enum item_type *out, struct err *err)
 {
     struct stat st;
@@ -51,7 +65,7 @@ enum errc backup_detect_type(const char *path, enum item_type *out, struct err *
     io_close_quietly(&fd);
     if (rc != ERR_OK)
         return err_recode(err, ERR_SOURCE_UNREADABLE);
-    if (sqlite_looks_like(first, got))
+    if (sqlite_looks_like(first, got) || has_sidecar(path))
         *out = ITEM_SQLITE;
     return ERR_OK;
 }
