@@ -16,6 +16,14 @@
 #include "base/path.h"
 #include "engine/extract_jobs.h"
 
+/* A name of a file whose first name is left out by `only`: the data are written under the first such name, and the
+ * others become links to that. */
+struct outside {
+    char *target; /* path in the list */
+    char *rel;
+};
+enum { OUTSIDE_MAX_BYTES = 32 << 20 };
+
 /* First pass: directories, files (through the workers), links and nodes. Second pass, after all data are written: hard
  * links, then each directory's metadata once everything in it is there. */
 
@@ -25,11 +33,13 @@ struct pass {
     struct extract_result *result;
     struct owners *owners;
     struct meta_skipped skipped;
-    struct buf rel;            /* path below root_fd of the entry at hand, NUL-terminated */
-    struct out_dir *dir;       /* parent of the entry at hand */
+    struct buf rel;      /* path below root_fd of the entry at hand, NUL-terminated */
+    struct out_dir *dir; /* parent of the entry at hand */
     struct buf dir_path;
-    struct out_file *file;     /* being handed out; NULL: the entry has no data or is left out */
+    struct out_file *file; /* being handed out; NULL: the entry has no data or is left out */
     struct job *job;
+    struct outside *outside; /* in order of targets once the first pass is over */
+    size_t outside_count, outside_cap, outside_bytes;
     bool wanted;
 };
 
@@ -69,13 +79,20 @@ enum errc open_beneath(int root_fd, const char *path, int flags, int *fd_out, st
     return rc;
 }
 
+static bool is_wanted(const struct pass *p, const char *path, size_t len)
+{
+    const char *only = p->x->only ? p->x->only : "";
+    size_t only_len = strlen(only);
+    return only_len == 0 ||
+           (len >= only_len && memcmp(path, only, only_len) == 0 && (len == only_len || path[only_len] == '/'));
+}
+
 /* Path below root_fd of a list path; false when `only` leaves it out. */
 static enum errc map_path(struct pass *p, const char *path, size_t len, bool *wanted, struct err *err)
 {
     const char *only = p->x->only ? p->x->only : "";
     size_t only_len = strlen(only);
-    *wanted = only_len == 0 || (len >= only_len && memcmp(path, only, only_len) == 0 &&
-                                (len == only_len || path[only_len] == '/'));
+    *wanted = is_wanted(p, path, len);
     if (!*wanted)
         return ERR_OK;
     path += only_len;
@@ -146,7 +163,8 @@ static enum errc make_node(struct pass *p, const struct entry *e, struct err *er
         free(text);
         if (failed != 0)
             return err_sys(err, ERR_IO, errno, "cannot make the link %s", name);
-    } else if (mknodat(p->dir->fd, name, meta_format_bits(e->type) | 0600, makedev(e->rdev_major, e->rdev_minor)) != 0) {
+    } else if (mknodat(p->dir->fd, name, meta_format_bits(e->type) | 0600, makedev(e->rdev_major, e->rdev_minor)) !=
+               0) {
         if (errno == EPERM && (e->type == ENTRY_CHAR_DEV || e->type == ENTRY_BLOCK_DEV)) {
             diag_message(p->x->diag, DIAG_WARNING, "", "the device %s was left out: making one takes root", name);
             return ERR_OK;
@@ -169,7 +187,9 @@ static enum errc begin_file(struct pass *p, const struct list_record *rec, struc
     pthread_mutex_init(&f->lock, NULL);
     buf_init(&f->entry_bytes, LIST_RECORD_MAX_BYTES + 64);
     p->file = f; /* from here on released with the pass */
-    f->dir = out_dir_use(p->dir);
+    f->discard = p->x->discard;
+    if (!f->discard)
+        f->dir = out_dir_use(p->dir);
     rc = mem_strdup(&f->name, last_name(p), err);
     if (rc == ERR_OK)
         rc = buf_append(&f->entry_bytes, rec->raw.data, rec->raw.len, err);
@@ -181,6 +201,22 @@ static enum errc begin_file(struct pass *p, const struct list_record *rec, struc
     return rc;
 }
 
+static enum errc note_outside(struct pass *p, const struct entry *e, struct err *err)
+{
+    p->outside_bytes += e->link_target_len + strlen(rel_path(p)) + 64;
+    if (p->outside_bytes > OUTSIDE_MAX_BYTES)
+        return err_fail(err, ERR_LIMIT,
+                        "too many files have their first name outside of what is restored; restore the whole");
+    enum errc rc = mem_grow(&p->outside, &p->outside_cap, p->outside_count + 1, sizeof *p->outside, err);
+    if (rc != ERR_OK)
+        return rc;
+    struct outside *o = &p->outside[p->outside_count];
+    *o = (struct outside){0};
+    p->outside_count++;
+    rc = mem_dup(&o->target, e->link_target, e->link_target_len, err);
+    return rc == ERR_OK ? mem_strdup(&o->rel, rel_path(p), err) : rc;
+}
+
 static enum errc on_entry(struct pass *p, const struct list_record *rec, struct err *err)
 {
     const struct entry *e = &rec->u.entry;
@@ -188,8 +224,12 @@ static enum errc on_entry(struct pass *p, const struct list_record *rec, struct 
     if (rc != ERR_OK || !p->wanted || e->type == ENTRY_ABSENT)
         return rc;
     p->result->entries++;
+    if (p->x->discard)
+        return entry_has_data(e->type) ? begin_file(p, rec, err) : ERR_OK;
+    if (e->type == ENTRY_HARDLINK)
+        return is_wanted(p, e->link_target, e->link_target_len) ? ERR_OK : note_outside(p, e, err);
     rc = enter_parent(p, err);
-    if (rc != ERR_OK || e->type == ENTRY_HARDLINK)
+    if (rc != ERR_OK)
         return rc;
     if (diag_interrupted(p->x->diag))
         return err_fail(err, ERR_INTERRUPTED, "interrupted; nothing was changed at the target");
@@ -267,7 +307,7 @@ static enum errc on_record(struct pass *p, const struct list_record *rec, struct
 static enum errc walk(struct pass *p, enum errc (*fn)(struct pass *, const struct list_record *, struct err *),
                       struct err *err)
 {
-    struct list_reader *list;
+    struct list_reader *list = NULL;
     struct list_record rec;
     bool more = true;
     enum errc rc = list_reader_open(p->x->store, p->x->list, &list, err);
@@ -276,9 +316,63 @@ static enum errc walk(struct pass *p, enum errc (*fn)(struct pass *, const struc
         if (rc == ERR_OK && more)
             rc = fn(p, &rec, err);
     }
-    if (rc == ERR_OK || list)
-        list_reader_free(list);
+    list_reader_free(list);
     return rc;
+}
+
+/* --- files whose first name is left out
+ * ------------------------------------------------------------------------------- */
+
+static int compare_outside(const void *a, const void *b)
+{
+    const struct outside *x = a, *y = b;
+    int order = path_compare(x->target, strlen(x->target), y->target, strlen(y->target));
+    return order ? order : path_compare(x->rel, strlen(x->rel), y->rel, strlen(y->rel));
+}
+
+/* The first of those with this target; count when there is none. */
+static size_t find_outside(const struct pass *p, const char *target, size_t len)
+{
+    size_t lo = 0, hi = p->outside_count;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        const char *at = p->outside[mid].target;
+        if (path_compare(at, strlen(at), target, len) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    bool found = lo < p->outside_count && strlen(p->outside[lo].target) == len &&
+                 memcmp(p->outside[lo].target, target, len) == 0;
+    return found ? lo : p->outside_count;
+}
+
+static enum errc on_outside_record(struct pass *p, const struct list_record *rec, struct err *err)
+{
+    if (rec->kind != LIST_ENTRY)
+        return on_record(p, rec, err);
+    out_file_drop(p->file);
+    p->file = NULL;
+    if (!entry_has_data(rec->u.entry.type))
+        return ERR_OK;
+    size_t i = find_outside(p, rec->u.entry.path, rec->u.entry.path_len);
+    if (i == p->outside_count)
+        return ERR_OK;
+    buf_clear(&p->rel);
+    enum errc rc = buf_append_str(&p->rel, p->outside[i].rel, err);
+    if (rc == ERR_OK)
+        rc = buf_terminate(&p->rel, err);
+    if (rc == ERR_OK)
+        rc = enter_parent(p, err);
+    return rc == ERR_OK ? begin_file(p, rec, err) : rc;
+}
+
+static enum errc write_outside(struct pass *p, struct err *err)
+{
+    if (p->outside_count == 0)
+        return ERR_OK;
+    qsort(p->outside, p->outside_count, sizeof *p->outside, compare_outside);
+    return walk(p, on_outside_record, err);
 }
 
 /* --- the second pass ---------------------------------------------------------------------------------------------- */
@@ -350,10 +444,19 @@ static enum errc make_hard_link(struct pass *p, const struct entry *e, struct er
     struct out_dir *to = rc == ERR_OK ? out_dir_use(p->dir) : NULL;
     if (rc == ERR_OK)
         rc = map_path(p, e->link_target, e->link_target_len, &wanted, err);
+    bool written = false; /* its data were put under this name */
     if (rc == ERR_OK && !wanted) {
-        diag_message(p->x->diag, DIAG_WARNING, "", "%s was left out: it is another name of %.*s, which was not asked for",
-                     rel, (int)e->link_target_len, e->link_target);
-    } else if (rc == ERR_OK) {
+        size_t i = find_outside(p, e->link_target, e->link_target_len);
+        if (i == p->outside_count)
+            rc = err_fail(err, ERR_DAMAGED, "the file that %s is another name of is not in the snapshot", rel);
+        written = rc == ERR_OK && strcmp(p->outside[i].rel, rel) == 0;
+        buf_clear(&p->rel);
+        if (rc == ERR_OK)
+            rc = buf_append_str(&p->rel, p->outside[i].rel, err);
+        if (rc == ERR_OK)
+            rc = buf_terminate(&p->rel, err);
+    }
+    if (rc == ERR_OK && !written) {
         rc = enter_parent(p, err);
         if (rc == ERR_OK)
             rc = open_beneath(p->dir->fd, last_name(p), O_PATH | O_NOFOLLOW, &from, err);
@@ -441,17 +544,24 @@ enum errc extract_run(const struct extract *x, struct extract_result *out, struc
         rc = extract_jobs_new(x, &p.jobs, err);
     if (rc == ERR_OK)
         rc = walk(&p, on_record, err);
+    if (rc == ERR_OK)
+        rc = write_outside(&p, err);
     out_file_drop(p.file);
     free(p.job);
     if (rc == ERR_OK)
         rc = extract_jobs_finish(p.jobs, out, err);
-    if (rc == ERR_OK)
+    if (rc == ERR_OK && !x->discard)
         rc = second_pass(&p, err);
     out->owners_skipped += p.skipped.owners;
     out->xattrs_skipped += p.skipped.xattrs;
     extract_jobs_free(p.jobs);
     out_dir_drop(p.dir);
     owners_free(p.owners);
+    for (size_t i = 0; i < p.outside_count; i++) {
+        free(p.outside[i].target);
+        free(p.outside[i].rel);
+    }
+    free(p.outside);
     buf_release(&p.rel);
     buf_release(&p.dir_path);
     return rc;

@@ -18,6 +18,7 @@ struct extract {
     const char *root_name;       /* name below root_fd for the entry "" (a file's, a database's or a directory's own name) */
     bool suffixes;               /* a raw database: "-wal" becomes root_name-wal, not root_name/-wal */
     const char *only;            /* entries at or below this path of the list, which takes the place of ""; NULL or "": all */
+    bool discard;                /* write nothing: every chunk is read, and its name checked; root_fd is not used */
     const struct diag *diag;
     uint64_t bytes_before, bytes_total; /* for progress */
     /* Called by one thread for each entry with data, after everything was written, in order; may be NULL. rel is the path below root_fd. */

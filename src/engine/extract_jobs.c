@@ -98,6 +98,8 @@ static enum errc finish_file(struct worker_state *w, struct out_file *f, struct 
 {
     struct meta_apply_options opt = {.owners = w->owners, .skipped = &w->skipped};
     struct entry as_file = f->entry;
+    if (f->discard)
+        return ERR_OK;
     as_file.type = ENTRY_FILE; /* a database's image is a plain file here */
     if (ftruncate(f->fd, (off_t)f->size) != 0)
         return err_sys(err, ERR_IO, errno, "cannot set the size of %s", f->name);
@@ -107,14 +109,14 @@ static enum errc finish_file(struct worker_state *w, struct out_file *f, struct 
 static enum errc do_job(struct worker_state *w, struct job *job, struct err *err)
 {
     struct out_file *f = job->file;
-    enum errc rc = make_file(f, err);
+    enum errc rc = f->discard ? ERR_OK : make_file(f, err);
     uint64_t bytes = 0;
     for (uint32_t i = 0; rc == ERR_OK && i < job->count; i++) {
         const struct chunk_ref *ref = &job->refs[i];
         if (ref->len > CHUNK_MAX_BYTES)
             return err_fail(err, ERR_DAMAGED, "a chunk is longer than the format allows");
         rc = chunk_read(w->chunks, &ref->name, CHUNK_DATA, w->plain, ref->len, err);
-        if (rc == ERR_OK)
+        if (rc == ERR_OK && !f->discard)
             rc = io_pwrite(f->fd, w->plain, ref->len, job->offsets[i], f->name, err);
         bytes += ref->len;
     }
@@ -125,7 +127,9 @@ static enum errc do_job(struct worker_state *w, struct job *job, struct err *err
     uint64_t done = w->jobs->result.bytes;
     pthread_mutex_unlock(&w->jobs->lock);
     const struct extract *x = w->jobs->x;
-    struct progress p = {.phase = "restoring", .done = x->bytes_before + done, .total = x->bytes_total};
+    struct progress p = {.phase = x->discard ? "checking the forensic copy" : "restoring",
+                         .done = x->bytes_before + done,
+                         .total = x->bytes_total};
     diag_progress(x->diag, &p);
     return rc;
 }

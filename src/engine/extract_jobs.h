@@ -18,6 +18,7 @@ struct out_dir {
 };
 /* A file being written: shared by the jobs of its parts; the last one gives it its metadata. */
 struct out_file {
+    bool discard;             /* nothing is written */
     struct out_dir *dir;
     char *name;
     struct buf entry_bytes;   /* the ENTRY record that entry points into */

@@ -128,6 +128,21 @@ static enum errc put_file(struct merge *m, int staged, int target, int old, cons
     return rc == ERR_OK ? io_renameat2(target, temp, target, name, 0, err) : rc;
 }
 
+/* The place in old/ for what is moved out of a directory; under another name where a file was moved to that one. */
+static enum errc open_old_dir(int old, const char *name, int *fd_out, struct err *err)
+{
+    char other[300];
+    struct err why;
+    enum errc rc = open_dir(old, name, true, fd_out, &why);
+    if (rc == ERR_OK || (why.sys_errno != ENOTDIR && why.sys_errno != ELOOP)) {
+        if (rc != ERR_OK && err)
+            *err = why;
+        return rc;
+    }
+    snprintf(other, sizeof other, "%.240s.dir", name);
+    return open_dir(old, other, true, fd_out, err);
+}
+
 static enum errc put_dir(struct merge *m, int staged, int target, int old, const char *name, const char *show,
                          struct err *err)
 {
@@ -145,7 +160,7 @@ static enum errc put_dir(struct merge *m, int staged, int target, int old, const
     if (rc == ERR_OK)
         rc = open_dir(target, name, true, &t, err);
     if (rc == ERR_OK)
-        rc = open_dir(old, name, true, &o, err);
+        rc = open_old_dir(old, name, &o, err);
     m->depth++;
     if (rc == ERR_OK)
         rc = merge_dir(m, s, t, o, show, err);

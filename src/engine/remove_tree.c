@@ -35,7 +35,7 @@ static enum errc drop_one(struct removal *r, int fd, const char *name, bool is_d
     if (!is_top) {
         char up[40];
         snprintf(up, sizeof up, ".moved-%016llx", (unsigned long long)r->counter++);
-        return io_renameat2(fd, name, r->top_fd, up, 1 /* RENAME_NOREPLACE */, err);
+        return io_rename_new(fd, name, r->top_fd, up, err);
     }
     int sub;
     (void)!fchmodat(fd, name, 0700, 0); /* a directory without rights for its owner */

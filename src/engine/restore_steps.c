@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "engine/backup.h"
+#include "engine/extract.h"
 #include "engine/restore_work.h"
 
 /* --- plan -----------------------------------------------------------------------------------------------------------
@@ -179,6 +180,28 @@ void work_unstage(struct restore_work *w)
 /* --- forensic copy --------------------------------------------------------------------------------------------------
  */
 
+/* What an undo would read, read: chunks that the repository had before the copy too. */
+static enum errc read_back(struct restore_work *w, const struct snapshot *snap, struct err *err)
+{
+    enum errc rc = ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && i < snap->item_count; i++) {
+        struct extract_result result;
+        struct extract x = {.store = w->store,
+                            .list = &snap->items[i].list,
+                            .root_fd = -1,
+                            .root_name = "copy",
+                            .suffixes = true,
+                            .discard = true,
+                            .diag = w->opt->diag,
+                            .bytes_total = snap->items[i].bytes};
+        rc = extract_run(&x, &result, err);
+    }
+    if (rc != ERR_OK && rc != ERR_INTERRUPTED)
+        (void)err_hint(err, "Nothing was changed. 'snap verify --read-data' names what is damaged in the repository; "
+                            "--forensic=aside keeps the present files themselves instead.");
+    return rc;
+}
+
 static enum errc take_forensic(struct restore_work *w, const struct source_spec *sources, size_t count, struct err *err)
 {
     struct set_spec set = {.name = w->snap.set, .sources = sources, .source_count = count};
@@ -198,7 +221,7 @@ static enum errc take_forensic(struct restore_work *w, const struct source_spec 
         (void)err_hint(err,
                        "Mend what the warnings name, or use --forensic=aside to keep the present files themselves.");
     if (rc == ERR_OK)
-        rc = store_check_packs(w->store, made.snap.packs, made.snap.pack_count, NULL, err);
+        rc = read_back(w, &made.snap, err);
     if (rc == ERR_OK) {
         w->run.has_forensic = true;
         w->run.forensic = made.snap.id;

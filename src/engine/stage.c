@@ -223,30 +223,41 @@ static enum errc move_family(const char *from, const char *to, struct err *err)
     return rc;
 }
 
+/* Where in the staging place what was moved out lies. */
+static enum errc old_path(const struct part *p, bool exchanged, char **out, struct err *err)
+{
+    char name[320];
+    if (p->kind == PART_ABSENT)
+        snprintf(name, sizeof name, "old/removed");
+    else if (p->kind == PART_SQLITE || p->kind == PART_RAW)
+        snprintf(name, sizeof name, "old/%.255s", path_base(p->path));
+    else
+        snprintf(name, sizeof name, exchanged ? "new" : "old/moved");
+    return path_join(p->staging, name, out, err);
+}
+
 enum errc stage_keep_old(struct part *p, struct err *err)
 {
-    struct buf name;
     char *from;
     if (!p->aside || !p->staging)
         return ERR_OK;
-    buf_init(&name, 1024);
-    enum errc rc = ERR_OK;
-    if (p->kind == PART_ABSENT)
-        rc = buf_append_str(&name, "old/removed", err);
-    else if (p->kind == PART_SQLITE || p->kind == PART_RAW)
-        rc = buf_append_fmt(&name, err, "old/%s", path_base(p->path));
-    else if (stage_has(p, "new") && !stage_is_ours(p, "new"))
-        rc = buf_append_str(&name, "new", err); /* exchanged */
-    else
-        rc = buf_append_str(&name, "old/moved", err);
-    if (rc == ERR_OK)
-        rc = buf_terminate(&name, err);
-    if (rc == ERR_OK)
-        rc = path_join(p->staging, (char *)name.data, &from, err);
-    buf_release(&name);
+    enum errc rc = old_path(p, stage_has(p, "new") && !stage_is_ours(p, "new"), &from, err);
     if (rc == ERR_OK) {
         rc = move_family(from, p->aside, err);
         free(from);
+    }
+    return rc;
+}
+
+enum errc stage_return_old(struct part *p, struct err *err)
+{
+    char *to;
+    if (!p->aside || !p->staging)
+        return ERR_OK;
+    enum errc rc = old_path(p, false, &to, err);
+    if (rc == ERR_OK) {
+        rc = move_family(p->aside, to, err);
+        free(to);
     }
     return rc;
 }

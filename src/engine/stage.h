@@ -53,6 +53,7 @@ MUST_USE enum errc stage_take_original(struct part *p, struct err *err);
 MUST_USE enum errc stage_return_original(struct part *p, struct err *err); /* and back, unless p->swapped */
 /* With --forensic=aside: what was moved out takes its place at p->aside. May be done again. */
 MUST_USE enum errc stage_keep_old(struct part *p, struct err *err);
+MUST_USE enum errc stage_return_old(struct part *p, struct err *err); /* and back to old/ */
 /* Remove the staging place with all that is in it; an original that was to go back in returns to where it lay. */
 MUST_USE enum errc stage_remove(struct part *p, struct err *err);
 void stage_unlock(struct part *p);

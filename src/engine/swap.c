@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/io.h"
@@ -14,7 +15,8 @@
 #include "source/source.h"
 #include "source/sqlite/apply.h"
 
-enum { EXCHANGE = 2 /* RENAME_EXCHANGE */, SHOWN = 4 };
+enum { EXCHANGE = 2 /* RENAME_EXCHANGE */, SHOWN = 4, PAUSE_NS = 20000000 };
+static const uint64_t PATIENCE_NS = 10000000000;
 
 static void note(struct part *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -51,11 +53,24 @@ static enum errc refuse_in_use(const struct part *p, const char *why, struct err
                     p->note ? p->note : "");
 }
 
+/* A writer in rollback mode holds the database for itself again and again, each time for a moment. */
+static enum errc look_patiently(const struct part *p, const struct restore_options *opt, struct sqlite_target *t,
+                                struct err *err)
+{
+    uint64_t until = monotonic_ns() + PATIENCE_NS;
+    memset(t, 0, sizeof *t);
+    enum errc rc = sqlite_target_look(p->path, p->page_size, opt->self_exe, t, err);
+    while (rc == ERR_OK && t->state == SQLITE_TARGET_BUSY && !opt->force && monotonic_ns() < until) {
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+        rc = sqlite_target_look(p->path, p->page_size, opt->self_exe, t, err);
+    }
+    return rc;
+}
+
 static enum errc plan_sqlite(struct part *p, const struct restore_options *opt, struct err *err)
 {
     struct sqlite_target t;
-    memset(&t, 0, sizeof t);
-    enum errc rc = sqlite_target_look(p->path, p->page_size, opt->self_exe, &t, err);
+    enum errc rc = look_patiently(p, opt, &t, err);
     if (rc != ERR_OK)
         return rc;
     note_holders(p, t.holders, t.holder_count);
@@ -391,7 +406,12 @@ static enum errc do_sqlite(struct part *p, const struct restore_options *opt, st
         fold_wal(p, opt);
         rc = sqlite_apply_raw(&a, &by_rename, err);
     } else if (rc == ERR_OK) {
+        uint64_t until = monotonic_ns() + PATIENCE_NS;
         rc = sqlite_apply(&a, err);
+        while (rc == ERR_TARGET_IN_USE && p->action == RESTORE_SQLITE_INTO && monotonic_ns() < until) {
+            nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL); /* refused means untouched (SA2) */
+            rc = sqlite_apply(&a, err);
+        }
     }
     p->swapped = rc == ERR_OK || in_place(p);
     free(image);

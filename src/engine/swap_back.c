@@ -143,19 +143,26 @@ static enum errc unmark(const struct part *p, struct err *err)
     return rc;
 }
 
+static bool has_old_files(const struct part *p)
+{
+    bool has = false;
+    for (size_t i = 0; !has && i < SUFFIXES; i++) {
+        char name[320];
+        snprintf(name, sizeof name, "old/%.255s%s", path_base(p->path), suffixes[i]);
+        has = stage_has(p, name);
+    }
+    return has;
+}
+
 /* Was the file replaced, rather than written into? */
 static bool was_replaced(const struct part *p)
 {
-    char name[300];
-    snprintf(name, sizeof name, "old/%.255s", path_base(p->path));
-    return target_is_ours(p) || stage_has(p, name) || p->action == RESTORE_RAW;
+    return target_is_ours(p) || has_old_files(p) || p->action == RESTORE_RAW;
 }
 
 bool swap_has_begun(const struct part *p)
 {
-    char name[300];
-    snprintf(name, sizeof name, "old/%.255s", path_base(p->path));
-    return stage_has(p, "swapped") || target_is_ours(p) || stage_has(p, name) || stage_has(p, "old/moved") ||
+    return stage_has(p, "swapped") || target_is_ours(p) || has_old_files(p) || stage_has(p, "old/moved") ||
            stage_has(p, "old/removed") || stage_has(p, "old/tree") ||
            (p->action != RESTORE_SQLITE_INTO && p->ino != 0 && stage_has(p, "new") && !stage_is_ours(p, "new"));
 }
@@ -166,6 +173,8 @@ enum errc swap_back(struct part *p, bool *needs_forensic_out, struct err *err)
     if (!p->swapped)
         return ERR_OK;
     enum errc rc = unmark(p, err);
+    if (rc == ERR_OK)
+        rc = stage_return_old(p, err);
     if (rc != ERR_OK)
         return rc;
     bool database = p->kind == PART_SQLITE || p->kind == PART_RAW;

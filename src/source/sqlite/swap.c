@@ -33,7 +33,7 @@ static enum errc to_quarantine(struct swap *s, int dirfd, const char *from, cons
     *moved_out = false;
     for (int i = 0; i < NAMES_MAX; i++) {
         snprintf(to, sizeof to, i ? "%s.%d" : "%s", name, i);
-        rc = io_renameat2(dirfd, from, s->quarantine_fd, to, RENAME_NOREPLACE, err);
+        rc = io_rename_new(dirfd, from, s->quarantine_fd, to, err);
         if (rc == ERR_OK) {
             *moved_out = true;
             return ERR_OK;
@@ -88,11 +88,11 @@ enum errc swap_in(struct swap *s, const char *from, struct err *err)
         if (rc == ERR_OK)
             rc = to_quarantine(s, AT_FDCWD, from, p->name, &moved, err);
     } else if (err->sys_errno == ENOENT) { /* nothing stood there */
-        rc = io_renameat2(AT_FDCWD, from, p->dir_fd, p->name, RENAME_NOREPLACE, err);
-    } else if (err->sys_errno == EINVAL || err->sys_errno == ENOSYS || err->sys_errno == EOPNOTSUPP) {
+        rc = io_rename_new(AT_FDCWD, from, p->dir_fd, p->name, err);
+    } else if (io_is_unsupported(err)) {
         /* A file system that cannot exchange: keep the old one by a second name, then replace it. */
         rc = io_linkat(p->dir_fd, p->name, s->quarantine_fd, p->name, err);
-        if (rc == ERR_OK)
+        if (rc == ERR_OK || err->sys_errno == EEXIST) /* there from a try that was cut off */
             rc = io_renameat2(AT_FDCWD, from, p->dir_fd, p->name, 0, err);
     }
     return rc == ERR_OK ? swap_sync(s, err) : rc;
@@ -103,5 +103,5 @@ enum errc swap_put(struct swap *s, const char *suffix, const char *from, struct 
     char name[NAME_BYTES_MAX];
 
     snprintf(name, sizeof name, "%s%s", s->place->name, suffix);
-    return io_renameat2(AT_FDCWD, from, s->place->dir_fd, name, RENAME_NOREPLACE, err);
+    return io_rename_new(AT_FDCWD, from, s->place->dir_fd, name, err);
 }
