@@ -60,8 +60,17 @@ static void passphrase_and_clear(void **state)
     OK(store_init(&opt, &id, r.recovery, &test_err));
     assert_string_equal(r.recovery, "");
     assert_int_equal(open_with(&r, (struct store_secret){0}), ERR_OK);
-    repo_open(&r);
+    /* A key that is given is never passed over: somebody could have put this repository in the place of another. */
+    assert_int_equal(open_with(&r, (struct store_secret){.passphrase = "correct horse"}), ERR_WRONG_KEY);
+    struct store_options open = {.path = r.path, .cache_dir = r.cache, .write = true};
+    OK(store_open(&open, &r.store, &test_err));
     assert_true(store_is_clear(r.store));
+    /* Not beside other slots either. */
+    char slot[17];
+    OK(store_slot_add(r.store, SLOT_PASSPHRASE, "", NULL, "correct horse", r.recovery, slot, &test_err));
+    repo_close(&r);
+    assert_int_equal(open_with(&r, (struct store_secret){.passphrase = "correct horse"}), ERR_OK);
+    assert_int_equal(open_with(&r, (struct store_secret){.passphrase = "correct horsf"}), ERR_WRONG_KEY);
     repo_free(&r);
 }
 
