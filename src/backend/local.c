@@ -112,6 +112,8 @@ enum errc object_open(struct backend *b, const char *name, struct object **out, 
     rc = io_open(b->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, &o->fd, &cause);
     if (rc != ERR_OK) {
         free(o);
+        if (cause.sys_errno == ELOOP)
+            return err_fail(err, ERR_DAMAGED, "%s/%s is not a plain file", b->path, name);
         return missing_or(err, &cause, b, name);
     }
     struct stat st;

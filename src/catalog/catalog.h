@@ -49,6 +49,8 @@ MUST_USE enum errc catalog_pack_add(struct catalog *c, const struct digest *name
                                     uint64_t run, uint32_t *pack_id_out, struct err *err);
 MUST_USE enum errc catalog_pack_remove(struct catalog *c, const struct digest *name,
                                        struct err *err); /* with its chunks: unseen at once, swept at close */
+/* Its file is damaged, though some of its chunks may be readable: its size is set to 0, and its chunks stay. */
+MUST_USE enum errc catalog_pack_doubt(struct catalog *c, const struct digest *name, struct err *err);
 MUST_USE enum errc catalog_pack_find(struct catalog *c, const struct digest *name, bool *found_out,
                                      uint32_t *pack_id_out, struct err *err);
 /* Forget packs and chunks of runs that are not in live[0..count): theirs was cut off. */

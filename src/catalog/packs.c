@@ -111,6 +111,22 @@ enum errc catalog_pack_remove(struct catalog *c, const struct digest *name, stru
     return rc == ERR_OK ? change_end(c, &x, packs_remove(c, name, 1, err), err) : rc;
 }
 
+enum errc catalog_pack_doubt(struct catalog *c, const struct digest *name, struct err *err)
+{
+    sqlite3_stmt *s;
+    struct change x;
+    enum errc rc = change_begin(c, &x, err);
+
+    if (rc != ERR_OK)
+        return rc;
+    rc = db_stmt(c, STMT_PACK_DOUBT, &s, err);
+    if (rc == ERR_OK) {
+        db_bind_blob(s, 1, name->b, sizeof name->b);
+        rc = db_run(c, s, err);
+    }
+    return change_end(c, &x, rc, err);
+}
+
 enum errc catalog_runs(struct catalog *c, uint64_t **out, size_t *count_out, struct err *err)
 {
     sqlite3_stmt *s;

@@ -73,6 +73,14 @@ enum errc chunk_find(struct store *s, const struct chunk_name *name, struct cata
 {
     pthread_mutex_lock(&s->lock);
     enum errc rc = catalog_chunk_find(s->catalog, name, s->run, out, max, count_out, err);
+    if (rc == ERR_OK && *count_out == 0 && !s->retried) {
+        /* Its pack may have been out of reach for a moment when the catalog was made. Once is enough. */
+        bool any;
+        s->retried = true;
+        rc = packs_retry(s, &any, err);
+        if (rc == ERR_OK && any)
+            rc = catalog_chunk_find(s->catalog, name, s->run, out, max, count_out, err);
+    }
     pthread_mutex_unlock(&s->lock);
     return rc;
 }

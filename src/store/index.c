@@ -70,17 +70,45 @@ void session_index_free(struct session_index *x)
     free(x);
 }
 
+static bool is_doubtful(const struct store *s, uint32_t pack_id)
+{
+    for (size_t i = 0; i < s->doubtful_count; i++)
+        if (s->doubtful[i] == pack_id)
+            return true;
+    return false;
+}
+
+/* Is there a copy with all that it is rebuilt from? A delta whose base was lost is no reason not to store the chunk. n: of
+ * the copies that count, or -1 for any. */
+static enum errc stands(struct store *s, const struct chunk_name *name, int64_t n, unsigned depth, bool *yes,
+                        struct err *err)
+{
+    enum { COPIES_MAX = 8 };
+    struct catalog_chunk copies[COPIES_MAX];
+    size_t count = 0;
+    *yes = false;
+    enum errc rc = catalog_chunk_find(s->catalog, name, s->run, copies, COPIES_MAX, &count, err);
+    for (size_t i = 0; rc == ERR_OK && i < count && !*yes; i++) {
+        const struct record_desc *d = &copies[i].desc;
+        if ((n >= 0 && d->n != n) || is_doubtful(s, copies[i].pack_id))
+            continue;
+        if (d->n == 0)
+            *yes = true;
+        else if (depth < DELTA_MAX_CHAIN)
+            rc = stands(s, &d->base, delta_base_n(d->n), depth + 1, yes, err);
+    }
+    return rc;
+}
+
 static enum errc claim(struct session_index *x, const struct chunk_name *name, bool *known_out, struct err *err)
 {
-    struct catalog_chunk found;
-    size_t count = 0, i = place(x->slots, x->cap, name);
+    size_t i = place(x->slots, x->cap, name);
     *known_out = true;
     if (!is_free(&x->slots[i]))
         return ERR_OK;
-    enum errc rc = catalog_chunk_find(x->store->catalog, name, x->store->run, &found, 1, &count, err);
-    if (rc != ERR_OK || count > 0)
+    enum errc rc = stands(x->store, name, -1, 0, known_out, err);
+    if (rc != ERR_OK || *known_out)
         return rc;
-    *known_out = false;
     if ((x->used + 1) * 2 > x->cap) {
         rc = resize(x, x->cap * 2, err);
         if (rc != ERR_OK)

@@ -20,6 +20,9 @@ struct store {
     char slot_id[17];         /* the slot that opened it */
     bool clear, read_only, temporary_catalog;
     bool accept_history;      /* rebuild: the note of what was last seen does not bind */
+    bool retried;             /* packs_retry was called */
+    uint32_t *doubtful;       /* packs that are there and not as they were written: read from, not relied on by new snapshots */
+    size_t doubtful_count, doubtful_cap;
     bool lost_packs;          /* the last session found packs missing: nothing may be reused unread */
     const struct diag *diag;
     struct catalog *catalog;
@@ -49,6 +52,8 @@ MUST_USE enum errc replay(struct store *s, struct err *err);
 /* Compare the catalog's packs with those that are there: what a lost one held is forgotten, so that it is stored again; one that came
  * back is taken in. Sets s->lost_packs. s->lock is held. */
 MUST_USE enum errc packs_look(struct store *s, struct err *err);
+/* Packs that could not be read when they were entered, and now can: taken in. s->lock is held. */
+MUST_USE enum errc packs_retry(struct store *s, bool *any_out, struct err *err);
 
 /* --- runs.c: marks of sessions at work, by kernel locks on files beside the catalog ---- */
 MUST_USE enum errc run_mark(struct store *s, uint64_t *run_out, int *lock_fd_out, struct err *err);

@@ -55,8 +55,13 @@ static enum errc take_pack(struct store *s, const struct digest *name, struct ro
         opened = pack_reader_table(p, on_desc, rows, &why);
     if (opened != ERR_OK)
         rows->count = 0;
-    else if (rc == ERR_OK)
+    if (rc == ERR_OK && opened != ERR_OK) {
+        rc = catalog_pack_remove(s->catalog, name, err);
+        if (rc == ERR_OK)
+            rc = catalog_pack_add(s->catalog, name, 0, 0, 0, &rows->pack_id, err);
+    } else if (rc == ERR_OK) {
         rc = flush_rows(rows, err);
+    }
     pack_reader_free(p);
     if (rc == ERR_OK && opened != ERR_OK && (opened == ERR_NO_MEMORY || opened == ERR_CATALOG))
         return err_fail(err, opened, "%s", why.message);
@@ -189,10 +194,10 @@ enum errc replay(struct store *s, struct err *err)
 
 /* --- packs that went away, or came back ---------------------------------------------------------------------------- */
 
-/* Entered again: without chunks when it is still lost. */
-static enum errc reenter(struct store *s, const struct catalog_pack *p, struct rows *rows, bool back, struct err *err)
+/* Entered again: without chunks when it is still lost, or when what came back cannot be read (*back is false then). */
+static enum errc reenter(struct store *s, const struct catalog_pack *p, struct rows *rows, bool *back, struct err *err)
 {
-    uint32_t id;
+    struct catalog_pack now;
     if (!rows->chunks) {
         enum errc rc = mem_alloc(&rows->chunks, ROWS * sizeof *rows->chunks, err);
         if (rc != ERR_OK)
@@ -202,10 +207,14 @@ static enum errc reenter(struct store *s, const struct catalog_pack *p, struct r
     if (rc != ERR_OK)
         return rc;
     rc = catalog_pack_remove(s->catalog, &p->name, err);
-    if (rc == ERR_OK && back)
+    if (rc == ERR_OK && *back) {
         rc = take_pack(s, &p->name, rows, err);
-    else if (rc == ERR_OK)
-        rc = catalog_pack_add(s->catalog, &p->name, 0, 0, 0, &id, err);
+        if (rc == ERR_OK)
+            rc = catalog_pack_by_id(s->catalog, rows->pack_id, &now, err);
+        *back = rc == ERR_OK && now.bytes > 0;
+    } else if (rc == ERR_OK) {
+        rc = catalog_pack_add(s->catalog, &p->name, 0, 0, 0, &rows->pack_id, err);
+    }
     if (rc == ERR_OK)
         rc = catalog_commit(s->catalog, err);
     if (rc != ERR_OK)
@@ -213,33 +222,91 @@ static enum errc reenter(struct store *s, const struct catalog_pack *p, struct r
     return rc;
 }
 
+static enum errc doubt(struct store *s, uint32_t pack_id, struct err *err)
+{
+    enum errc rc = mem_grow(&s->doubtful, &s->doubtful_cap, s->doubtful_count + 1, sizeof *s->doubtful, err);
+    if (rc == ERR_OK)
+        s->doubtful[s->doubtful_count++] = pack_id;
+    return rc;
+}
+
 enum errc packs_look(struct store *s, struct err *err)
 {
     struct rows rows = {.store = s};
     struct catalog_pack p = {0};
-    uint32_t after = 0;
+    uint32_t after = 0, end = UINT32_MAX; /* end: the first that was entered again here */
     bool more = true;
     enum errc rc = ERR_OK;
     s->lost_packs = false;
+    s->doubtful_count = 0;
     while (rc == ERR_OK) {
         char name[PACK_NAME_BYTES];
         uint64_t size = 0;
         bool there;
         rc = catalog_pack_next(s->catalog, after, &p, &more, err);
-        if (rc != ERR_OK || !more)
+        if (rc != ERR_OK || !more || p.id >= end)
             break;
         after = p.id;
         rc = backend_exists(s->backend, pack_name(name, &p.name), &there, &size, err);
-        if (rc != ERR_OK || (there && size == p.bytes))
+        if (rc != ERR_OK || (there && size == p.bytes && size > 0))
             continue;
         bool back = there && p.bytes == 0 && p.records == 0 && size > 0;
         if (!back && p.records > 0)
             diag_message(s->diag, DIAG_WARNING, "missing-object",
                          "%s is %s; what it held is stored again where the source still has it", name,
                          there ? "not of its length" : "missing");
-        if (back || p.records > 0)
-            rc = reenter(s, &p, &rows, back, err);
+        if (back || (!there && p.records > 0)) {
+            rc = reenter(s, &p, &rows, &back, err);
+            if (rc == ERR_OK && rows.pack_id < end)
+                end = rows.pack_id;
+        } else if (there && p.records > 0) {
+            rc = doubt(s, p.id, err); /* what is whole in it still serves the snapshots that need it */
+        }
         s->lost_packs = s->lost_packs || !back;
+    }
+    free(rows.chunks);
+    return rc;
+}
+
+static enum errc pass_over(void *arg, const struct record_desc *d, struct err *err)
+{
+    (void)arg;
+    (void)d;
+    (void)err;
+    return ERR_OK;
+}
+
+/* Can it be read from end to end of its table now? */
+static bool reads_well(struct store *s, const struct digest *name)
+{
+    struct pack_reader *p;
+    struct err ignored;
+    if (pack_reader_open(s, name, &p, &ignored) != ERR_OK)
+        return false;
+    bool well = pack_reader_table(p, pass_over, NULL, &ignored) == ERR_OK;
+    pack_reader_free(p);
+    return well;
+}
+
+enum errc packs_retry(struct store *s, bool *any_out, struct err *err)
+{
+    struct rows rows = {.store = s};
+    struct catalog_pack p = {0};
+    uint32_t end = UINT32_MAX;
+    bool more = true;
+    enum errc rc = ERR_OK;
+    *any_out = false;
+    while (rc == ERR_OK) {
+        bool back = true;
+        rc = catalog_pack_next(s->catalog, p.id, &p, &more, err);
+        if (rc != ERR_OK || !more || p.id >= end)
+            break;
+        if (p.bytes > 0 || p.records > 0 || !reads_well(s, &p.name))
+            continue;
+        rc = reenter(s, &p, &rows, &back, err);
+        if (rc == ERR_OK && rows.pack_id < end)
+            end = rows.pack_id;
+        *any_out = true;
     }
     free(rows.chunks);
     return rc;

@@ -37,6 +37,7 @@ void store_close(struct store *s)
     pthread_mutex_destroy(&s->lock);
     free(s->path);
     free(s->cache_dir);
+    free(s->doubtful);
     free(s);
 }
 
@@ -200,6 +201,8 @@ enum errc store_init(const struct store_init_options *opt, struct repo_id *id_ou
         rc = fill(s, opt, recovery_out, err);
         if (rc != ERR_OK)
             unmake(s, made_dir);
+    } else if (made_dir) {
+        (void)!io_unlinkat(AT_FDCWD, opt->path, AT_REMOVEDIR, &why);
     }
     *id_out = s->config.id;
     store_close(s);

@@ -95,6 +95,7 @@ struct pack_check {
     const char *name;
     uint32_t pack_id;
     uint8_t *buffer;          /* READ_BYTES */
+    uint8_t *scratch;         /* behind it, RECORD_MAX_BYTES */
     uint64_t at;              /* bytes of the pack before buffer */
     size_t len, used;         /* buffer[used..len) is not looked at yet */
     uint64_t records;
@@ -131,10 +132,13 @@ static enum errc on_record(void *arg, const struct record_desc *d, struct err *e
         return rc;
     struct err why;
     enum errc checked = chunk_check_stored(c->chunks, c->pack, d, c->buffer + c->used, &why);
+    /* A delta whose base is damaged becomes readable again when the base is stored again. */
+    bool base_only = checked != ERR_OK && d->n > 0 &&
+                     pack_reader_unseal(c->pack, d, c->buffer + c->used, c->scratch, NULL) == ERR_OK;
     c->used += d->stored_len;
     c->records++;
     if (checked != ERR_OK) {
-        rc = verify_bad_chunk(c->v, &d->name, c->pack_id, c->name, err);
+        rc = verify_bad_chunk(c->v, &d->name, c->pack_id, base_only, c->name, err);
         if (rc == ERR_OK)
             rc = verify_add_error(c->v, "damaged-record", c->name, why.message, err);
     }
@@ -198,7 +202,7 @@ static enum errc check_data(struct verify *v, struct verify_worker *w, struct pa
 {
     struct pack_check c = {.v = v, .chunks = w->chunks, .pack = pack, .hasher = w->hasher, .name = object,
                            .pack_id = p->id,
-                           .buffer = w->buffer};
+                           .buffer = w->buffer, .scratch = w->buffer + READ_BYTES};
     enum errc rc = read_pack(&c, err);
     pthread_mutex_lock(&v->lock);
     v->result->records += c.records;
@@ -284,7 +288,7 @@ static enum errc worker_init(struct verify *v, struct verify_worker *w, struct e
     if (rc == ERR_OK)
         rc = hasher_new(&w->hasher, err);
     if (rc == ERR_OK)
-        rc = mem_alloc(&w->buffer, READ_BYTES, err);
+        rc = mem_alloc(&w->buffer, READ_BYTES + RECORD_MAX_BYTES, err);
     return rc;
 }
 

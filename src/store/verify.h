@@ -9,6 +9,7 @@ enum { VERIFY_ERRORS_MAX = 1000, VERIFY_WORKERS_MAX = 8, VERIFY_PATHS_MAX = 64 }
 struct bad_chunk {
     struct chunk_name name;
     uint32_t pack_id;
+    bool base_only; /* its own bytes are whole: what it is a delta of is damaged */
     char object[PACK_NAME_BYTES];
 };
 
@@ -41,7 +42,7 @@ struct verify_worker {
 MUST_USE enum errc verify_add_error(struct verify *v, const char *kind, const char *object, const char *message,
                                     struct err *err);
 MUST_USE enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, uint32_t pack_id,
-                                    const char *object, struct err *err);
+                                    bool base_only, const char *object, struct err *err);
 MUST_USE enum errc verify_bad_pack(struct verify *v, uint32_t pack_id, struct err *err);
 bool verify_out_of_time(const struct verify *v);
 void verify_release(struct verify *v);

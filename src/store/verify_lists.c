@@ -21,8 +21,8 @@ struct walk {
     uint64_t missing_noted;
 };
 
-enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, uint32_t pack_id, const char *object,
-                           struct err *err)
+enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, uint32_t pack_id, bool base_only,
+                           const char *object, struct err *err)
 {
     pthread_mutex_lock(&v->lock);
     enum errc rc = mem_grow(&v->chunks, &v->chunk_cap, v->chunk_count + 1, sizeof *v->chunks, err);
@@ -30,6 +30,7 @@ enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, uint
         struct bad_chunk *b = &v->chunks[v->chunk_count++];
         b->name = *name;
         b->pack_id = pack_id;
+        b->base_only = base_only;
         snprintf(b->object, sizeof b->object, "%s", object);
     }
     pthread_mutex_unlock(&v->lock);
@@ -379,7 +380,7 @@ enum errc verify_forget_bad(struct verify *v, struct err *err)
     enum errc rc = ERR_OK;
     pthread_mutex_lock(&v->store->lock);
     for (size_t i = 0; rc == ERR_OK && i < v->chunk_count; i++)
-        if (v->chunks[i].pack_id != 0)
+        if (v->chunks[i].pack_id != 0 && !v->chunks[i].base_only)
             rc = catalog_chunk_remove(c, &v->chunks[i].name, v->chunks[i].pack_id, err);
     for (size_t i = 0; rc == ERR_OK && i < v->pack_count; i++) {
         struct catalog_pack p;
@@ -387,6 +388,12 @@ enum errc verify_forget_bad(struct verify *v, struct err *err)
         rc = catalog_pack_by_id(c, v->packs[i], &p, err);
         if (rc != ERR_OK || p.records == 0)
             continue;
+        bool there;
+        char name[PACK_NAME_BYTES];
+        if (backend_exists(v->store->backend, pack_name(name, &p.name), &there, NULL, err) != ERR_OK || there) {
+            rc = catalog_pack_doubt(c, &p.name, err); /* records behind a damaged table can still be read */
+            continue;
+        }
         rc = catalog_pack_remove(c, &p.name, err);
         if (rc == ERR_OK)
             rc = catalog_pack_add(c, &p.name, 0, 0, 0, &id, err);
