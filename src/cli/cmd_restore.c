@@ -46,7 +46,9 @@ static void show_plan(struct restoring *r, const struct restore_outcome *plan, b
 {
     char id[ID_HEX_BYTES], need[32], room[32], line[1400], target[600];
     const char *what = r->verb == VERB_UNDO ? "Undo: put back snapshot" : "Restore snapshot";
-    if (plan->target)
+    if (plan->from_aside)
+        snprintf(line, sizeof line, "Undo: put back the originals that were set aside:");
+    else if (plan->target)
         snprintf(line, sizeof line, "%s %s below %s:", what, id_short(id, &plan->snapshot),
                  path_show(target, sizeof target, plan->target, strlen(plan->target)));
     else
@@ -115,7 +117,10 @@ static void report_text(struct restoring *r, const struct restore_outcome *o)
     char id[ID_HEX_BYTES], run[ID_HEX_BYTES], size[32], time[32];
     if (ui->quiet)
         return;
-    ui_out(ui, "%s snapshot %s", r->verb == VERB_UNDO ? "put back" : "restored", id_short(id, &o->snapshot));
+    if (o->from_aside)
+        ui_out(ui, "put back the originals that were set aside");
+    else
+        ui_out(ui, "%s snapshot %s", r->verb == VERB_UNDO ? "put back" : "restored", id_short(id, &o->snapshot));
     if (o->target) {
         ui_out(ui, " below ");
         ui_name(ui, o->target, strlen(o->target));

@@ -289,11 +289,32 @@ enum errc stage_take_original(struct part *p, struct err *err)
     return rc;
 }
 
+/* The intent goes last: it tells whose place it is, should this be cut off. */
+static enum errc remove_content(const char *place, struct err *err)
+{
+    enum errc rc = ERR_OK;
+    DIR *d = opendir(place);
+    struct dirent *e;
+    while (d && rc == ERR_OK && (e = readdir(d)) != NULL) {
+        static const char *const kept[] = {".", "..", "intent", "lock"};
+        bool keep = false;
+        for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+            keep = keep || strcmp(e->d_name, kept[i]) == 0;
+        if (!keep)
+            rc = remove_tree(dirfd(d), e->d_name, err);
+    }
+    if (d)
+        closedir(d);
+    return rc;
+}
+
 enum errc stage_remove(struct part *p, struct err *err)
 {
     if (!p->staging)
         return ERR_OK;
     enum errc rc = stage_return_original(p, err);
+    if (rc == ERR_OK)
+        rc = remove_content(p->staging, err);
     if (rc == ERR_OK)
         rc = remove_tree(AT_FDCWD, p->staging, err);
     stage_unlock(p);
