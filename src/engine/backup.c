@@ -265,6 +265,29 @@ static bool is_source_error(enum errc rc)
            rc == ERR_SOURCE_DAMAGED;
 }
 
+/* A path that was a database yesterday is one today, whatever its first bytes say: a destroyed header must not turn it into
+ * a plain file that counts as good. A link that is named is stored as a link, which few expect. */
+static enum item_type recall_type(const struct backup *b, const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        diag_message(b->opt->diag, DIAG_WARNING, "", "%s is a symbolic link: the link is stored, not what it leads to",
+                     path);
+        return ITEM_FILE;
+    }
+    return previous_item(b, path, ITEM_SQLITE) ? ITEM_SQLITE : ITEM_FILE;
+}
+
+/* Emptied since: to SQLite a sound database of no pages, but hardly what anybody meant, and no new `latest`. */
+static void doubt_if_emptied(const struct backup *b, const struct item *previous, struct item *now)
+{
+    if (now->type != ITEM_SQLITE || now->bytes != 0 || !previous || previous->bytes == 0)
+        return;
+    now->good = false;
+    diag_message(b->opt->diag, DIAG_WARNING, "source-damaged", "%s is empty now; it had %llu bytes in the snapshot before",
+                 now->path, (unsigned long long)previous->bytes);
+}
+
 static enum errc capture_item(struct backup *b, const struct source_spec *spec, struct item *item, struct err *err)
 {
     struct capture_result result = {.good = true};
@@ -272,6 +295,8 @@ static enum errc capture_item(struct backup *b, const struct source_spec *spec, 
     enum errc rc = spec->detect ? backup_detect_type(spec->path, &type, err) : ERR_OK;
     if (rc != ERR_OK)
         return rc;
+    if (spec->detect && type == ITEM_FILE)
+        type = recall_type(b, spec->path);
     const struct item *previous = previous_item(b, spec->path, type);
     rc = capture_with(b, spec, type, previous, item, &result, err);
     if (previous && (rc == ERR_DAMAGED || rc == ERR_MISSING_OBJECT)) {
@@ -297,6 +322,8 @@ static enum errc capture_item(struct backup *b, const struct source_spec *spec, 
         rc = mem_strdup(&item->source, spec->name, err);
         if (rc == ERR_OK)
             rc = mem_strdup(&item->path, spec->path, err);
+        if (rc == ERR_OK)
+            doubt_if_emptied(b, previous, item);
     }
     fact_list_release(&result.facts);
     return rc;

@@ -108,8 +108,8 @@ static enum errc on_end(struct reading *r, const struct entry_end *end, struct e
     if (!r->in_part)
         return ERR_OK;
     p->bytes += end->size - (r->holes < end->size ? r->holes : end->size); /* holes take no room */
-    if (r->at_root && p->kind == PART_SQLITE && end->state != STATE_EXACT)
-        p->kind = PART_RAW; /* its files as they were, because SQLite could not read it */
+    if (r->at_root && p->kind == PART_SQLITE && (end->state != STATE_EXACT || end->size == 0))
+        p->kind = PART_RAW; /* its files as they were: SQLite could not read it, or there is nothing to write */
     if (!r->at_root || p->kind != PART_SQLITE || !end->facts)
         return ERR_OK;
     enum errc rc = fact_list_get(end->facts, end->facts_len, &p->facts, err);

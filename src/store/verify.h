@@ -47,6 +47,9 @@ MUST_USE enum errc verify_bad_pack(struct verify *v, uint32_t pack_id, struct er
 bool verify_out_of_time(const struct verify *v);
 void verify_release(struct verify *v);
 
+/* --- verify_small.c: configuration and key slots ---- */
+MUST_USE enum errc verify_small_files(struct verify *v, struct err *err);
+
 /* --- verify_lists.c: everything that the snapshots name is there; who needs what is bad ---- */
 MUST_USE enum errc verify_lists(struct verify *v, struct err *err);
 MUST_USE enum errc verify_forget_bad(struct verify *v, struct err *err);

@@ -162,6 +162,11 @@ static enum errc run(struct job *j, struct done_report *report, struct err *err)
                  "its journal names a super-journal: SQLite is not let near it, for opening it would delete that file");
         return ERR_OK;
     }
+    if (place_is_no_database(j->place)) {
+        *report = (struct done_report){.outcome = OUTCOME_NOT_A_DATABASE};
+        snprintf(report->text, sizeof report->text, "file is not a database");
+        return ERR_OK;
+    }
     enum errc rc = run_helper(j, j->place, false, false, report, err);
     if (rc == ERR_OK && report->outcome == OUTCOME_DISORDER)
         rc = run_helper(j, j->place, false, true, report, err);

@@ -143,3 +143,18 @@ enum errc place_open_file(const struct place *p, const char *suffix, int *fd_out
     *fd_out = fd;
     return ERR_OK;
 }
+
+bool place_is_no_database(const struct place *p)
+{
+    uint8_t first[SQLITE_MAGIC_BYTES];
+    struct stat st;
+    struct err ignored;
+    size_t got = 0;
+    int fd;
+
+    if (p->st.st_size == 0 || place_stat(p, "-journal", &st) || place_open_file(p, "", &fd, &ignored) != ERR_OK)
+        return false;
+    enum errc rc = io_pread(fd, first, sizeof first, 0, &got, p->shown, &ignored);
+    io_close_quietly(&fd);
+    return rc == ERR_OK && !sqlite_looks_like(first, got);
+}

@@ -79,6 +79,10 @@ enum errc target_look(const struct place *p, uint32_t image_page_size, const cha
         say(out, SQLITE_TARGET_NEEDS_RENAME, "its journal names a super-journal");
         return ERR_OK;
     }
+    if (place_is_no_database(p)) {
+        say(out, SQLITE_TARGET_NEEDS_RENAME, "it is not a database");
+        return ERR_OK;
+    }
     rc = target_ask(&spec, &target, &report, err);
     if (rc == ERR_CHILD) { /* whatever is in it kills SQLite */
         say(out, SQLITE_TARGET_NEEDS_RENAME, err->message);
