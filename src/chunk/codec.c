@@ -59,7 +59,7 @@ static enum errc make_encoder(const struct tuning *t, ZSTD_CCtx **out, struct er
     return ERR_OK;
 }
 
-/* The shipped levels, 2 and 3, have parameters measured on chunks (docs/adr/0002); the others are zstd's own. */
+/* Level 2 for wholes and 3 for deltas have parameters measured on chunks (docs/adr/0002); the others are zstd's own. */
 static struct tuning tuning_whole(int level)
 {
     if (level == 2)
