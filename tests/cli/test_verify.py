@@ -223,7 +223,7 @@ class Verify(Case):
         before = self.repo_state()
         s = self.summary("verify", "--read-data", prefix=as_nobody, env=env)
         self.assertFalse(s["recorded"])
-        self.assertIn("read-only", self.snap("verify", prefix=as_nobody, env=env).err)
+        self.assertIn("no record of this verification was kept", self.snap("verify", prefix=as_nobody, env=env).err)
         self.snap("restore", self.a, "--target", self.path("nobody/out"), prefix=as_nobody, env=env)
         r = self.run_snap("--json", "backup", self.path("empty.conf"), prefix=as_nobody, env=env)
         self.assertEqual((r.code, r.last()["name"]), (1, "read-only"), str(r))
