@@ -45,13 +45,15 @@ MUST_USE enum errc backend_put(struct backend *b, const char *name, const void *
                                struct err *err);
 MUST_USE enum errc backend_replace(struct backend *b, const char *name, const void *data, size_t len, struct err *err);
 MUST_USE enum errc backend_remove(struct backend *b, const char *name, struct err *err); /* absent is fine */
-MUST_USE enum errc backend_exists(struct backend *b, const char *name, bool *yes_out, uint64_t *size_out, struct err *err);
+MUST_USE enum errc backend_exists(struct backend *b, const char *name, bool *yes_out, uint64_t *size_out,
+                                  struct err *err);
 /* Names in dir (without the directory), in no order. fn's error stops the listing. */
 MUST_USE enum errc backend_list(struct backend *b, const char *dir,
                                 enum errc (*fn)(void *arg, const char *name, struct err *err), void *arg,
                                 struct err *err);
 
-/* A large object: write, then make durable (sync), then give it its name (publish). Write-back is started as it grows. */
+/* A large object: write, then make durable (sync), then give it its name (publish). Write-back is started as it grows.
+ */
 MUST_USE enum errc object_writer_new(struct backend *b, struct object_writer **out, struct err *err);
 MUST_USE enum errc object_writer_write(struct object_writer *w, const void *data, size_t len, struct err *err);
 MUST_USE enum errc object_writer_sync(struct object_writer *w, struct err *err);
@@ -64,7 +66,8 @@ MUST_USE enum errc backend_sync_dir(struct backend *b, const char *dir, struct e
 void backend_clean(struct backend *b);
 
 /* Kernel lock of the repository. shared: held by everybody who reads packs. exclusive: by who deletes. Released by
- * backend_unlock or with the process. ERR_LOCKED after wait_ms. Without BACKEND_LOCKS or on a read-only place: nothing is done. */
+ * backend_unlock or with the process. ERR_LOCKED after wait_ms. Without BACKEND_LOCKS or on a read-only place: nothing
+ * is done. */
 MUST_USE enum errc backend_lock(struct backend *b, bool exclusive, uint64_t wait_ms, struct err *err);
 void backend_unlock(struct backend *b);
 

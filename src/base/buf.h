@@ -19,9 +19,12 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t max);
-void buf_release(struct buf *b);  /* frees; b may be used again after buf_init */
-void buf_wipe(struct buf *b);     /* overwrites, then releases: for secrets */
-static inline void buf_clear(struct buf *b) { b->len = 0; }
+void buf_release(struct buf *b); /* frees; b may be used again after buf_init */
+void buf_wipe(struct buf *b);    /* overwrites, then releases: for secrets */
+static inline void buf_clear(struct buf *b)
+{
+    b->len = 0;
+}
 
 /* Make room for extra bytes behind len. */
 MUST_USE enum errc buf_reserve(struct buf *b, size_t extra, struct err *err);
@@ -32,7 +35,7 @@ MUST_USE enum errc buf_append_fmt(struct buf *b, struct err *err, const char *fm
 MUST_USE enum errc buf_terminate(struct buf *b, struct err *err);
 
 /* malloc family that fills err; count * size is checked. Freed with free(). */
-MUST_USE enum errc mem_alloc(void *ptr_out, size_t size, struct err *err);   /* zeroed */
+MUST_USE enum errc mem_alloc(void *ptr_out, size_t size, struct err *err); /* zeroed */
 MUST_USE enum errc mem_strdup(char **out, const char *s, struct err *err);
 MUST_USE enum errc mem_dup(void *ptr_out, const void *data, size_t len, struct err *err); /* adds a NUL behind */
 /* Grow *array (element size size) so that it holds at least need elements; *cap is updated. */

@@ -42,10 +42,12 @@ MUST_USE enum errc io_pread_exact(int fd, void *data, size_t len, uint64_t offse
 MUST_USE enum errc io_fsync(int fd, const char *what, struct err *err);     /* fsync */
 MUST_USE enum errc io_fdatasync(int fd, const char *what, struct err *err); /* fdatasync */
 MUST_USE enum errc io_syncfs(int fd, const char *what, struct err *err);
-void io_start_writeback(int fd, uint64_t offset, uint64_t len);             /* a hint; errors are left to fdatasync */
+void io_start_writeback(int fd, uint64_t offset, uint64_t len); /* a hint; errors are left to fdatasync */
 
-MUST_USE enum errc io_linkat(int olddir, const char *old, int newdir, const char *new_, struct err *err); /* EEXIST in sys_errno */
-MUST_USE enum errc io_renameat2(int olddir, const char *old, int newdir, const char *new_, unsigned flags, struct err *err);
+MUST_USE enum errc io_linkat(int olddir, const char *old, int newdir, const char *new_,
+                             struct err *err); /* EEXIST in sys_errno */
+MUST_USE enum errc io_renameat2(int olddir, const char *old, int newdir, const char *new_, unsigned flags,
+                                struct err *err);
 /* Rename where nothing stands under the new name: EEXIST in sys_errno otherwise. Where the file system cannot promise
  * that, it is looked at first. */
 MUST_USE enum errc io_rename_new(int olddir, const char *old, int newdir, const char *new_, struct err *err);
@@ -58,8 +60,10 @@ MUST_USE enum errc io_mkdirat(int dirfd, const char *path, mode_t mode, struct e
 MUST_USE enum errc io_read_file(int dirfd, const char *path, size_t max, struct buf *b, struct err *err);
 /* Write path's content durably and without a moment in which it is half there: temporary file beside it, fsync,
  * rename (replace) or link (no replace: EEXIST in sys_errno), fsync of the directory. */
-MUST_USE enum errc io_replace_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode, struct err *err);
-MUST_USE enum errc io_create_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode, struct err *err);
+MUST_USE enum errc io_replace_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+                                   struct err *err);
+MUST_USE enum errc io_create_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+                                  struct err *err);
 
 /* A file without a name, 0600, in $TMPDIR, /var/tmp or /tmp, whichever takes one first; gone when closed. */
 MUST_USE enum errc io_temp_file(int *fd_out, struct err *err);

@@ -11,7 +11,7 @@ MUST_USE enum errc path_absolute(const char *path, char **out, struct err *err);
 MUST_USE enum errc path_canonical(const char *path, char **out, struct err *err);
 /* Parent "/a" of "/a/b"; "/" for "/a". Freed with free(). */
 MUST_USE enum errc path_parent(const char *path, char **out, struct err *err);
-const char *path_base(const char *path);               /* "b" of "/a/b"; borrowed */
+const char *path_base(const char *path); /* "b" of "/a/b"; borrowed */
 MUST_USE enum errc path_join(const char *dir, const char *name, char **out, struct err *err); /* one slash between */
 bool path_is_within(const char *path, const char *dir); /* path == dir or below it, by components */
 

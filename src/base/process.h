@@ -7,11 +7,11 @@
 #include "base/buf.h"
 
 struct process_spec {
-    const char *const *argv;   /* NULL-terminated; argv[0] is looked up in PATH unless exe_fd >= 0 */
-    int exe_fd;                /* execute this descriptor (fexecve), -1 for argv[0] */
-    int stdin_fd, stdout_fd;   /* -1: /dev/null */
-    int stderr_fd;             /* -1: inherit */
-    const int *pass_fds;       /* kept open in the child under the numbers pass_as[i] (>= 3) */
+    const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH unless exe_fd >= 0 */
+    int exe_fd;              /* execute this descriptor (fexecve), -1 for argv[0] */
+    int stdin_fd, stdout_fd; /* -1: /dev/null */
+    int stderr_fd;           /* -1: inherit */
+    const int *pass_fds;     /* kept open in the child under the numbers pass_as[i] (>= 3) */
     const int *pass_as;
     size_t pass_count;
     const char *const *extra_env; /* "K=V" strings, NULL-terminated; NULL for none */
@@ -32,8 +32,8 @@ MUST_USE enum errc process_capture(const char *command, size_t max, struct buf *
  * Without the right to look into a process it is skipped and *incomplete_out set. */
 struct holder {
     pid_t pid;
-    bool writable;   /* open for writing, or a shared writable mapping */
-    char name[64];   /* comm */
+    bool writable; /* open for writing, or a shared writable mapping */
+    char name[64]; /* comm */
 };
 MUST_USE enum errc process_find_holders(dev_t dev, ino_t ino, struct holder *out, size_t max, size_t *count_out,
                                         bool *incomplete_out, struct err *err);

@@ -2,7 +2,8 @@
  *
  * Promises
  *   Q1  push blocks while the queue is full, pop while it is empty; neither busy-waits.
- *   Q2  after queue_close, push returns false (the caller keeps the item) and pop drains what is left, then returns NULL.
+ *   Q2  after queue_close, push returns false (the caller keeps the item) and pop drains what is left, then returns
+ * NULL.
  */
 #ifndef SNAP_BASE_QUEUE_H
 #define SNAP_BASE_QUEUE_H

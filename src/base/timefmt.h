@@ -11,7 +11,7 @@ struct timestamp {
     uint32_t nsec; /* 0 .. 999,999,999 */
 };
 
-struct timestamp time_now(void);  /* CLOCK_REALTIME */
+struct timestamp time_now(void); /* CLOCK_REALTIME */
 uint64_t monotonic_ns(void);
 
 #define TIME_TEXT_BYTES 40

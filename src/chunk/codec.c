@@ -20,7 +20,8 @@ struct tuning {
 };
 
 struct codec {
-    ZSTD_CCtx *whole, *delta, *plane; /* apart: changing the level of one context would set up its tables anew each time */
+    ZSTD_CCtx *whole, *delta,
+        *plane; /* apart: changing the level of one context would set up its tables anew each time */
     ZSTD_DCtx *decode;
     int min_match, min_match_digits; /* of whole */
 };

@@ -17,7 +17,12 @@
 
 /* Stored: never renumber. */
 enum codec_id { CODEC_RAW = 0, CODEC_ZSTD = 1, CODEC_ZSTD_DELTA = 2 };
-enum transform_id { TRANSFORM_NONE = 0, TRANSFORM_PLANES_2 = 1, TRANSFORM_PLANES_4 = 2, TRANSFORM_PLANES_8 = 3 }; /* planes: chunk/planes.h; 2 and 8 are reserved */
+enum transform_id {
+    TRANSFORM_NONE = 0,
+    TRANSFORM_PLANES_2 = 1,
+    TRANSFORM_PLANES_4 = 2,
+    TRANSFORM_PLANES_8 = 3
+}; /* planes: chunk/planes.h; 2 and 8 are reserved */
 
 /* One per thread. */
 struct codec;

@@ -4,13 +4,13 @@
 
 enum {
     SAMPLE_PIECES = 4,
-    PIECE_BYTES = 1024,      /* taken at even distances; a multiple of every width */
+    PIECE_BYTES = 1024, /* taken at even distances; a multiple of every width */
     PLANE_SAMPLE = SAMPLE_PIECES * PIECE_BYTES / PLANES_WIDTH_4,
     /* Sums of squared counts of PLANE_SAMPLE bytes: drawn evenly from 256 values, about N + N * N / 256 = 5,120. */
     EVEN = PLANE_SAMPLE + PLANE_SAMPLE * PLANE_SAMPLE / 256,
     NEARLY_EVEN = EVEN + EVEN / 4,
     SKEWED = EVEN * 4,
-    HEADER_BYTES = 4,        /* of each plane */
+    HEADER_BYTES = 4, /* of each plane */
 };
 
 /* How uneven the bytes at one position are, in a sample. */
@@ -107,8 +107,8 @@ enum errc planes_compress(struct codec *c, enum transform_id transform, const ui
             return ERR_OK;
         if (len >= (size_t)SAMPLE_PIECES * PIECE_BYTES && unevenness(src, len, width, k) > NEARLY_EVEN) {
             size_t worth = n - n / 64;
-            enum errc rc = codec_compress_plane(c, plane, n, dst + at, worth < cap - at ? worth : cap - at, &stored,
-                                                err);
+            enum errc rc =
+                codec_compress_plane(c, plane, n, dst + at, worth < cap - at ? worth : cap - at, &stored, err);
             if (rc != ERR_OK)
                 return rc;
         }

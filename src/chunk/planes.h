@@ -5,8 +5,8 @@
  * their size by zstd, 0.836 by planes, at three times the speed, because only one plane in four is worked on
  * (docs/adr/0014). Which byte comes first does not matter, so a chunk may begin anywhere in a number.
  *
- * Payload (docs/format.md, "Byte planes"): for each plane u32 stored length << 1 | is_zstd; then the planes' bytes. Plane k
- * holds the bytes at positions k, k + width, k + 2 width ...
+ * Payload (docs/format.md, "Byte planes"): for each plane u32 stored length << 1 | is_zstd; then the planes' bytes.
+ * Plane k holds the bytes at positions k, k + width, k + 2 width ...
  *
  * Promises
  *   PL1  join(split(x)) == x for every length.

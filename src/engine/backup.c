@@ -18,10 +18,10 @@ struct backup {
     struct store *store;
     const struct backup_options *opt;
     struct session *session;
-    struct snapshot snap;      /* being filled */
-    struct snapshot previous;  /* of the same set; has_previous */
+    struct snapshot snap;     /* being filled */
+    struct snapshot previous; /* of the same set; has_previous */
     bool has_previous, previous_damaged;
-    struct estimate *expected; /* for progress; NULL: nobody looks */
+    struct estimate *expected;      /* for progress; NULL: nobody looks */
     struct timestamp previous_look; /* when it began by the clock, whatever --time said */
     uint64_t failed_count;
     uint64_t begun_ns;
@@ -178,8 +178,8 @@ static enum errc find_previous_look(struct backup *b, uint64_t number, struct er
     struct log_body body;
     enum errc rc = store_log_read(b->store, number, &body, NULL, err);
     if (rc == ERR_OK)
-        b->previous_look = (struct timestamp){
-            .sec = body.head.time.sec - (int64_t)(b->previous.duration_ms / 1000) - 1, .nsec = body.head.time.nsec};
+        b->previous_look = (struct timestamp){.sec = body.head.time.sec - (int64_t)(b->previous.duration_ms / 1000) - 1,
+                                              .nsec = body.head.time.nsec};
     log_body_release(&body);
     return rc;
 }
@@ -261,12 +261,11 @@ static enum errc store_absent(struct backup *b, const struct source_spec *spec, 
 /* Errors that are the source's own: the item is left out, the rest goes on. */
 static bool is_source_error(enum errc rc)
 {
-    return rc == ERR_SOURCE_MISSING || rc == ERR_SOURCE_UNREADABLE || rc == ERR_SOURCE_BUSY ||
-           rc == ERR_SOURCE_DAMAGED;
+    return rc == ERR_SOURCE_MISSING || rc == ERR_SOURCE_UNREADABLE || rc == ERR_SOURCE_BUSY || rc == ERR_SOURCE_DAMAGED;
 }
 
-/* A path that was a database yesterday is one today, whatever its first bytes say: a destroyed header must not turn it into
- * a plain file that counts as good. A link that is named is stored as a link, which few expect. */
+/* A path that was a database yesterday is one today, whatever its first bytes say: a destroyed header must not turn it
+ * into a plain file that counts as good. A link that is named is stored as a link, which few expect. */
 static enum item_type recall_type(const struct backup *b, const char *path)
 {
     struct stat st;
@@ -284,8 +283,9 @@ static void doubt_if_emptied(const struct backup *b, const struct item *previous
     if (now->type != ITEM_SQLITE || now->bytes != 0 || !previous || previous->bytes == 0)
         return;
     now->good = false;
-    diag_message(b->opt->diag, DIAG_WARNING, "source-damaged", "%s is empty now; it had %llu bytes in the snapshot before",
-                 now->path, (unsigned long long)previous->bytes);
+    diag_message(b->opt->diag, DIAG_WARNING, "source-damaged",
+                 "%s is empty now; it had %llu bytes in the snapshot before", now->path,
+                 (unsigned long long)previous->bytes);
 }
 
 static enum errc capture_item(struct backup *b, const struct source_spec *spec, struct item *item, struct err *err)

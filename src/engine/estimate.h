@@ -5,7 +5,8 @@
 #include "engine/backup.h"
 
 struct estimate;
-/* Starts a thread; NULL when there is nobody to show it to, or no thread to be had. set is borrowed until estimate_free. */
+/* Starts a thread; NULL when there is nobody to show it to, or no thread to be had. set is borrowed until
+ * estimate_free. */
 struct estimate *estimate_start(const struct set_spec *set, const struct diag *diag);
 /* Bytes in all; 0 as long as it is not known. Any thread. NULL is fine. */
 uint64_t estimate_bytes(const struct estimate *e);

@@ -14,14 +14,15 @@
 struct extract {
     struct store *store;
     const struct stream_root *list;
-    int root_fd;                 /* the directory to write below; the caller's */
-    const char *root_name;       /* name below root_fd for the entry "" (a file's, a database's or a directory's own name) */
-    bool suffixes;               /* a raw database: "-wal" becomes root_name-wal, not root_name/-wal */
-    const char *only;            /* entries at or below this path of the list, which takes the place of ""; NULL or "": all */
-    bool discard;                /* write nothing: every chunk is read, and its name checked; root_fd is not used */
+    int root_fd;           /* the directory to write below; the caller's */
+    const char *root_name; /* name below root_fd for the entry "" (a file's, a database's or a directory's own name) */
+    bool suffixes;         /* a raw database: "-wal" becomes root_name-wal, not root_name/-wal */
+    const char *only;      /* entries at or below this path of the list, which takes the place of ""; NULL or "": all */
+    bool discard;          /* write nothing: every chunk is read, and its name checked; root_fd is not used */
     const struct diag *diag;
     uint64_t bytes_before, bytes_total; /* for progress */
-    /* Called by one thread for each entry with data, after everything was written, in order; may be NULL. rel is the path below root_fd. */
+    /* Called by one thread for each entry with data, after everything was written, in order; may be NULL. rel is the
+     * path below root_fd. */
     enum errc (*each)(void *arg, const struct entry *e, const struct entry_end *end, const char *rel, struct err *err);
     void *arg;
 };

@@ -18,14 +18,14 @@ struct out_dir {
 };
 /* A file being written: shared by the jobs of its parts; the last one gives it its metadata. */
 struct out_file {
-    bool discard;             /* nothing is written */
+    bool discard; /* nothing is written */
     struct out_dir *dir;
     char *name;
-    struct buf entry_bytes;   /* the ENTRY record that entry points into */
+    struct buf entry_bytes; /* the ENTRY record that entry points into */
     struct entry entry;
-    int fd;                   /* -1 until the first job made it */
-    uint64_t size;            /* for a file that ends in a hole */
-    pthread_mutex_t lock;     /* fd */
+    int fd;               /* -1 until the first job made it */
+    uint64_t size;        /* for a file that ends in a hole */
+    pthread_mutex_t lock; /* fd */
     atomic_uint users;
 };
 struct job {

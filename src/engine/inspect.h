@@ -5,7 +5,7 @@
 #include "format/fact.h"
 
 struct inspect_result {
-    char format[32];        /* "sqlite", "directory", "file" */
+    char format[32]; /* "sqlite", "directory", "file" */
     bool ok;
     struct fact_list facts; /* the caller releases (inspect_release) */
     char detail[400];

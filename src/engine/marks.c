@@ -95,8 +95,7 @@ static enum errc want_change(struct store *s, const struct snapshot_id *id, bool
     return rc;
 }
 
-static enum errc change_trash(struct store *s, const char *const *snapshots, size_t count, bool forget,
-                              struct err *err)
+static enum errc change_trash(struct store *s, const char *const *snapshots, size_t count, bool forget, struct err *err)
 {
     struct log_body body = {.head.kind = forget ? LOG_TRASH : LOG_UNTRASH};
     enum errc rc = mem_alloc(&body.ids, (count + 1) * sizeof *body.ids, err);

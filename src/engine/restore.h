@@ -1,7 +1,7 @@
 /* Bringing a snapshot back, as a transaction. Layer: engine.
  *
- * Order: plan -> space and holders -> stage beside the target -> verify staged -> forensic copy -> intent (log, and a file beside
- * each target) -> swap item by item -> verify live -> done. States of a run, as its records in the log say:
+ * Order: plan -> space and holders -> stage beside the target -> verify staged -> forensic copy -> intent (log, and a
+ * file beside each target) -> swap item by item -> verify live -> done. States of a run, as its records in the log say:
  *
  *   (no record) --stage, verify, forensic--> intent --swap all, verify--> done
  *                                              |  \--step failed--> put back --> failed
@@ -22,11 +22,11 @@ struct restore_outcome;
 enum forensic_mode { FORENSIC_COPY, FORENSIC_ASIDE, FORENSIC_NONE };
 
 struct restore_options {
-    const char *snapshot;            /* as the command line names it */
-    const char *target;              /* NULL: in place */
-    const char *const *sources;      /* only these items; 0: all */
+    const char *snapshot;       /* as the command line names it */
+    const char *target;         /* NULL: in place */
+    const char *const *sources; /* only these items; 0: all */
     size_t source_count;
-    const char *const *include;      /* only these absolute source paths (and below); 0: all */
+    const char *const *include; /* only these absolute source paths (and below); 0: all */
     size_t include_count;
     enum forensic_mode forensic;
     bool dry_run, force;
@@ -50,18 +50,18 @@ enum restore_action {
 const char *restore_action_text(enum restore_action a); /* for people */
 
 struct restore_item {
-    char *source, *path;             /* path: where it goes */
+    char *source, *path; /* path: where it goes */
     enum item_type type;
     enum restore_action action;
     uint64_t bytes, entries;
-    char *note;                      /* holders, open files, why not an exchange; may be NULL */
+    char *note; /* holders, open files, why not an exchange; may be NULL */
     bool done, facts_match;
-    char *state;                     /* "planned", "staged", "restored", "put-back", "failed" */
+    char *state; /* "planned", "staged", "restored", "put-back", "failed" */
 };
 struct restore_outcome {
     struct snapshot_id snapshot, forensic;
     bool has_forensic;
-    bool from_aside;                 /* an undo that puts back originals that were set aside */
+    bool from_aside; /* an undo that puts back originals that were set aside */
     struct run_id run;
     char *target;
     uint64_t bytes, duration_ms, space_needed, space_free;
@@ -70,14 +70,16 @@ struct restore_outcome {
 };
 void restore_outcome_release(struct restore_outcome *o);
 
-/* ERR_UNKNOWN_ID, ERR_TARGET_EXISTS, ERR_TARGET_IN_USE, ERR_TARGET_UNSUITABLE, ERR_NO_SPACE, ERR_RESTORE_PENDING (a cut-off restore touches the
- * same target), ERR_DAMAGED (nothing was touched), ERR_CHECK_FAILED ... *out is to be released always. */
+/* ERR_UNKNOWN_ID, ERR_TARGET_EXISTS, ERR_TARGET_IN_USE, ERR_TARGET_UNSUITABLE, ERR_NO_SPACE, ERR_RESTORE_PENDING (a
+ * cut-off restore touches the same target), ERR_DAMAGED (nothing was touched), ERR_CHECK_FAILED ... *out is to be
+ * released always. */
 MUST_USE enum errc restore_run(struct store *s, const struct restore_options *opt, struct restore_outcome *out,
                                struct err *err);
 /* Finish the newest restore that was cut off (or the one named by run, hex prefix). ERR_NOTHING_TO_DO. */
 MUST_USE enum errc restore_resume(struct store *s, const char *run, const struct restore_options *opt,
                                   struct restore_outcome *out, struct err *err);
-/* Put back what a restore replaced (run NULL: the newest restore or undo not yet undone); takes a forensic copy of its own. */
+/* Put back what a restore replaced (run NULL: the newest restore or undo not yet undone); takes a forensic copy of its
+ * own. */
 MUST_USE enum errc restore_undo(struct store *s, const char *run, const struct restore_options *opt,
                                 struct restore_outcome *out, struct err *err);
 

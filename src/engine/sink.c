@@ -9,8 +9,11 @@ static struct engine_sink *of(struct sink *s)
 
 static enum errc tick(struct engine_sink *s, struct err *err)
 {
-    struct progress p = {.phase = "reading", .done = s->bytes_before + s->bytes, .total = estimate_bytes(s->expected),
-                         .items_done = s->entries, .current = s->current};
+    struct progress p = {.phase = "reading",
+                         .done = s->bytes_before + s->bytes,
+                         .total = estimate_bytes(s->expected),
+                         .items_done = s->entries,
+                         .current = s->current};
     diag_progress(s->diag, &p);
     if (diag_interrupted(s->diag))
         return err_fail(err, ERR_INTERRUPTED, "interrupted; nothing of this snapshot was kept");

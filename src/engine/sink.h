@@ -7,13 +7,13 @@
 #include "store/store.h"
 
 struct engine_sink {
-    struct sink sink;            /* first: the source's view */
+    struct sink sink; /* first: the source's view */
     struct list_writer *list;
     const struct diag *diag;
-    const char *root;            /* absolute path of the item, for messages and progress */
-    uint64_t failed_count;       /* things that could not be stored */
-    uint64_t bytes, entries;     /* so far, for progress */
-    uint64_t bytes_before;       /* of items before this one */
+    const char *root;                /* absolute path of the item, for messages and progress */
+    uint64_t failed_count;           /* things that could not be stored */
+    uint64_t bytes, entries;         /* so far, for progress */
+    uint64_t bytes_before;           /* of items before this one */
     const struct estimate *expected; /* NULL: unknown */
     char current[256];
 };

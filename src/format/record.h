@@ -46,8 +46,8 @@ struct record_desc {
     struct chunk_name base; /* meaningful when n > 0; the base's own n is delta_base_n(n) */
 };
 
-/* The version that version n is based on: n with its lowest digit that is not 0, in base 4, made one less. So a chunk is
- * rebuilt from at most 1 + the sum of n's digits records (docs/adr/0003). n > 0. */
+/* The version that version n is based on: n with its lowest digit that is not 0, in base 4, made one less. So a chunk
+ * is rebuilt from at most 1 + the sum of n's digits records (docs/adr/0003). n > 0. */
 static inline uint32_t delta_base_n(uint32_t n)
 {
     return n - (1u << (__builtin_ctz(n) & ~1));

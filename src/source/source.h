@@ -27,8 +27,8 @@ struct sink_ops {
     /* An entry without data. */
     enum errc (*node)(struct sink *s, const struct entry *e, struct err *err);
     /* Entry with data: begin, then space/advance, data and hole in order of offsets, then end or abandon.
-     * fixed: cut at multiples of this (CUT_FIXED_BYTES), 0: by content. After previous() of the same path, that entry's data is what
-     * the new data are compared with. */
+     * fixed: cut at multiples of this (CUT_FIXED_BYTES), 0: by content. After previous() of the same path, that entry's
+     * data is what the new data are compared with. */
     enum errc (*begin)(struct sink *s, uint32_t fixed, struct err *err);
     /* At least 64 KiB of room to write data to; then say how much of it was used. */
     enum errc (*space)(struct sink *s, uint8_t **ptr_out, size_t *room_out, struct err *err);
@@ -53,23 +53,23 @@ enum checkpoint_mode { CHECKPOINT_NONE, CHECKPOINT_PASSIVE, CHECKPOINT_TRUNCATE 
 
 struct capture_options {
     const struct diag *diag;
-    const char *self_exe;              /* program to run helper processes with; NULL: /proc/self/exe */
+    const char *self_exe; /* program to run helper processes with; NULL: /proc/self/exe */
     enum checkpoint_mode checkpoint;
-    bool force_read;                   /* trust no times, no probes, no holes */
-    bool raw_if_damaged;               /* forensic: a database that quick_check calls damaged is taken as plain bytes too */
+    bool force_read;     /* trust no times, no probes, no holes */
+    bool raw_if_damaged; /* forensic: a database that quick_check calls damaged is taken as plain bytes too */
     bool one_file_system;
-    bool exclude_caches;               /* directories with a CACHEDIR.TAG */
-    const char *const *exclude;        /* patterns (path_matches) */
+    bool exclude_caches;        /* directories with a CACHEDIR.TAG */
+    const char *const *exclude; /* patterns (path_matches) */
     size_t exclude_count;
-    struct timestamp previous_look;    /* when the previous snapshot of this item began; {0,0}: none */
+    struct timestamp previous_look; /* when the previous snapshot of this item began; {0,0}: none */
 };
 
 struct capture_result {
-    enum entry_state worst;            /* of all entries */
-    bool good;                         /* nothing failed, no database is damaged */
-    uint64_t entries, bytes;           /* bytes: of the source as seen (holes left out) */
-    uint64_t bytes_read;               /* what was actually read */
-    struct fact_list facts;            /* of the item; the caller releases */
+    enum entry_state worst;  /* of all entries */
+    bool good;               /* nothing failed, no database is damaged */
+    uint64_t entries, bytes; /* bytes: of the source as seen (holes left out) */
+    uint64_t bytes_read;     /* what was actually read */
+    struct fact_list facts;  /* of the item; the caller releases */
 };
 
 /* files/: a directory tree or a single file (root entry ""). root is absolute. A root that does not exist:
@@ -78,27 +78,29 @@ struct capture_result {
 MUST_USE enum errc files_capture(const char *root, struct sink *sink, const struct capture_options *opt,
                                  struct capture_result *out, struct err *err);
 
-/* sqlite/: one database as the entry "" (and, when raw, its sidecars "-wal", "-shm", "-journal" as entries with those paths and
- * ENTRY_FLAG_SIDECAR). */
+/* sqlite/: one database as the entry "" (and, when raw, its sidecars "-wal", "-shm", "-journal" as entries with those
+ * paths and ENTRY_FLAG_SIDECAR). */
 MUST_USE enum errc sqlite_capture(const char *path, struct sink *sink, const struct capture_options *opt,
                                   struct capture_result *out, struct err *err);
-/* The same for a database found in a tree: the one entry "<rel>". *result is added to: entries, bytes, bytes_read, worst,
- * good; facts go to the entry's end, not to result.
- * Sidecars: for rel != "" none is emitted here, since other names ("db-old") sort between "db" and "db-wal" and entries
- * must ascend; the files walk leaves them out, or, when result->worst comes back as STATE_RAW, stores them itself with
- * ENTRY_FLAG_SIDECAR when it reaches them. So a raw database, an unchanged one that is reused included, must raise
- * result->worst to at least STATE_RAW. Its type is ENTRY_SQLITE also when raw (state tells), so that the next walk comes
- * here again, where the unchanged test is. An entry that could not be stored at all: sink failed(), entries not raised. */
+/* The same for a database found in a tree: the one entry "<rel>". *result is added to: entries, bytes, bytes_read,
+ * worst, good; facts go to the entry's end, not to result. Sidecars: for rel != "" none is emitted here, since other
+ * names ("db-old") sort between "db" and "db-wal" and entries must ascend; the files walk leaves them out, or, when
+ * result->worst comes back as STATE_RAW, stores them itself with ENTRY_FLAG_SIDECAR when it reaches them. So a raw
+ * database, an unchanged one that is reused included, must raise result->worst to at least STATE_RAW. Its type is
+ * ENTRY_SQLITE also when raw (state tells), so that the next walk comes here again, where the unchanged test is. An
+ * entry that could not be stored at all: sink failed(), entries not raised. */
 MUST_USE enum errc sqlite_capture_entry(const char *abs_path, const char *rel, struct sink *sink,
-                                        const struct capture_options *opt, struct capture_result *result, struct err *err);
+                                        const struct capture_options *opt, struct capture_result *result,
+                                        struct err *err);
 
-/* Does the file begin as a SQLite database (magic, or empty with a -wal or -journal that is one)? Pure look at the first 100 bytes. */
+/* Does the file begin as a SQLite database (magic, or empty with a -wal or -journal that is one)? Pure look at the
+ * first 100 bytes. */
 enum { SQLITE_MAGIC_BYTES = 16 };
 bool sqlite_looks_like(const uint8_t *first, size_t len);
 
 /* Facts of a database file that nobody else uses (a staged image): page_size, page_count, user_version, schema
- * digest, rows.<table>, quick_check ("ok", "damaged: ...", "not checkable: ..."). Runs in a child without rights. ERR_SOURCE_DAMAGED is not returned: it is
- * a fact. */
+ * digest, rows.<table>, quick_check ("ok", "damaged: ...", "not checkable: ..."). Runs in a child without rights.
+ * ERR_SOURCE_DAMAGED is not returned: it is a fact. */
 MUST_USE enum errc sqlite_observe(const char *path, const char *self_exe, struct fact_list *out, struct err *err);
 
 /* The hidden verb of the helper process: cli/main.c calls it for argv[1] = "__sqlite". Returns the exit status. */

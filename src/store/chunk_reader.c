@@ -6,8 +6,8 @@
 #include "store/internal.h"
 
 /* A delta is decoded from the whole record upwards: each record's plain bytes are the prefix of the next. Two buffers
- * take turns. Which base: only a copy whose n is delta_base_n(n), so the chain gets shorter at every step and cannot turn
- * in a circle, whatever two writers did. Another copy is tried when one cannot be read. */
+ * take turns. Which base: only a copy whose n is delta_base_n(n), so the chain gets shorter at every step and cannot
+ * turn in a circle, whatever two writers did. Another copy is tried when one cannot be read. */
 
 enum { OPEN_PACKS = 24, COPIES_MAX = 8 };
 

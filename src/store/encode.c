@@ -105,8 +105,8 @@ static enum errc verify(struct encoder *e, const struct encoded *x, const uint8_
     bool delta = x->desc.codec == CODEC_ZSTD_DELTA;
     struct err cause;
     enum errc rc = x->desc.transform != TRANSFORM_NONE
-                       ? planes_decompress(e->codec, x->desc.transform, x->payload, x->payload_len, e->planes,
-                                           e->check, len, &cause)
+                       ? planes_decompress(e->codec, x->desc.transform, x->payload, x->payload_len, e->planes, e->check,
+                                           len, &cause)
                        : codec_decompress(e->codec, x->payload, x->payload_len, delta ? e->base : NULL,
                                           delta ? base_len : 0, e->check, len, &cause);
     if (rc != ERR_OK || memcmp(e->check, src, len) != 0)

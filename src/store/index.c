@@ -78,8 +78,8 @@ static bool is_doubtful(const struct store *s, uint32_t pack_id)
     return false;
 }
 
-/* Is there a copy with all that it is rebuilt from? A delta whose base was lost is no reason not to store the chunk. n: of
- * the copies that count, or -1 for any. */
+/* Is there a copy with all that it is rebuilt from? A delta whose base was lost is no reason not to store the chunk. n:
+ * of the copies that count, or -1 for any. */
 static enum errc stands(struct store *s, const struct chunk_name *name, int64_t n, unsigned depth, bool *yes,
                         struct err *err)
 {

@@ -15,14 +15,14 @@ enum { RUN_REFS = 256, SPOOL_BYTES = 512 * 1024 };
 struct list_encoder {
     struct session *session;
     struct list_store *list;
-    struct buf spool;          /* RUN and HOLE records of the entry at hand */
-    int spool_fd;              /* -1: everything is in spool */
-    uint64_t spooled;          /* bytes in the file */
+    struct buf spool; /* RUN and HOLE records of the entry at hand */
+    int spool_fd;     /* -1: everything is in spool */
+    uint64_t spooled; /* bytes in the file */
     bool in_entry;
     struct run run;
     struct chunk_ref refs[RUN_REFS];
-    struct buf record;         /* scratch */
-    uint64_t entry_key;        /* of the last ENTRY */
+    struct buf record;  /* scratch */
+    uint64_t entry_key; /* of the last ENTRY */
 };
 
 enum errc list_encoder_new(struct session *x, const struct stream_root *previous, struct list_encoder **out,

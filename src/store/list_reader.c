@@ -10,7 +10,7 @@ struct level {
     struct reader records; /* run records not yet begun */
     struct bytes refs;     /* of the run at hand */
     struct run run;
-    uint32_t left;         /* references not yet taken of the run at hand */
+    uint32_t left; /* references not yet taken of the run at hand */
 };
 
 struct list_reader {
@@ -18,7 +18,7 @@ struct list_reader {
     struct stream_root root;
     uint32_t root_next;
     struct level levels[ROOT_MAX_DEPTH];
-    uint8_t *list;         /* plain bytes of the list chunk at hand */
+    uint8_t *list; /* plain bytes of the list chunk at hand */
     struct reader records;
 };
 

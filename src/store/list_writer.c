@@ -14,17 +14,17 @@ struct list_writer {
     struct session *session;
     struct list_encoder *encoder;
     struct pipeline *pipeline;
-    struct batch *batch;       /* being filled; NULL after an error */
+    struct batch *batch;        /* being filled; NULL after an error */
     struct prev_list *previous; /* NULL: none */
     bool failed, finished, in_entry;
 
     /* the entry at hand */
     uint32_t fixed;
-    uint64_t offset;           /* of the first byte not yet cut */
-    size_t start;              /* the same, in batch->data */
-    bool chunked;              /* has at least one chunk already */
+    uint64_t offset; /* of the first byte not yet cut */
+    size_t start;    /* the same, in batch->data */
+    bool chunked;    /* has at least one chunk already */
     struct matcher matcher;
-    bool previous_found;       /* seek found this path, its data records have not been used */
+    bool previous_found; /* seek found this path, its data records have not been used */
 };
 
 enum errc list_writer_open(struct session *x, const struct stream_root *previous, struct list_writer **out,
@@ -362,7 +362,8 @@ static enum errc cut(struct list_writer *w, bool final, struct err *err)
     return rc;
 }
 
-/* --- the interface -------------------------------------------------------------------------------------------------- */
+/* --- the interface --------------------------------------------------------------------------------------------------
+ */
 
 static enum errc done(struct list_writer *w, enum errc rc)
 {
@@ -486,7 +487,9 @@ enum errc list_writer_end(struct list_writer *w, const struct entry *e, const st
     if (rc == ERR_OK)
         rc = entry_end_put(&w->batch->meta, end, err);
     if (rc == ERR_OK)
-        push(w, (struct event){.kind = EVENT_END, .at = (uint32_t)at, .len = (uint32_t)(middle - at),
+        push(w, (struct event){.kind = EVENT_END,
+                               .at = (uint32_t)at,
+                               .len = (uint32_t)(middle - at),
                                .len2 = (uint32_t)(w->batch->meta.len - middle)});
     w->in_entry = false;
     w->previous_found = false;

@@ -24,14 +24,14 @@ struct pack_writer {
     struct sealer *sealer;
     struct hasher *hasher;
     struct digest header_digest;
-    struct buf out;               /* sealed bytes not yet handed to the writer */
-    uint64_t offset;              /* next record's */
+    struct buf out;  /* sealed bytes not yet handed to the writer */
+    uint64_t offset; /* next record's */
     struct record_desc *descs;
     size_t desc_count, desc_cap;
-    uint8_t *check;               /* a record opened again */
+    uint8_t *check; /* a record opened again */
     struct written_pack waiting[UNSYNCED_MAX];
     size_t waiting_count;
-    struct digest *names;         /* of every pack closed so far */
+    struct digest *names; /* of every pack closed so far */
     size_t name_count, name_cap, published_count;
     struct pack_writer_sizes sizes;
 };
@@ -75,8 +75,11 @@ static enum errc flush(struct pack_writer *w, struct err *err)
 static enum errc open_pack(struct pack_writer *w, struct err *err)
 {
     const struct data_key *key = &w->store->keys.data[w->store->keys.data_count - 1];
-    struct pack_header h = {.format = FORMAT_VERSION, .cipher = CIPHER_AES_256_GCM, .wrap = WRAP_AES_256_GCM,
-                            .key_id = key->id, .repo = w->store->config.id};
+    struct pack_header h = {.format = FORMAT_VERSION,
+                            .cipher = CIPHER_AES_256_GCM,
+                            .wrap = WRAP_AES_256_GCM,
+                            .key_id = key->id,
+                            .repo = w->store->config.id};
     uint8_t raw[PACK_HEADER_BYTES], pack_key[KEY_BYTES];
     memcpy(h.writer, w->store->writer, sizeof h.writer);
     enum errc rc = io_random(pack_key, sizeof pack_key, err);
@@ -139,8 +142,10 @@ static enum errc put_table(struct pack_writer *w, struct err *err)
         done += n;
     }
     if (rc == ERR_OK) {
-        struct pack_trailer t = {.table_offset = w->offset, .table_len = (uint32_t)len,
-                                 .record_count = (uint32_t)w->desc_count, .header_digest = w->header_digest};
+        struct pack_trailer t = {.table_offset = w->offset,
+                                 .table_len = (uint32_t)len,
+                                 .record_count = (uint32_t)w->desc_count,
+                                 .header_digest = w->header_digest};
         pack_trailer_put(&t, raw);
         rc = buf_append(&w->out, raw, sizeof raw, err);
     }

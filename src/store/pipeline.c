@@ -15,7 +15,7 @@ struct pipeline {
     bool collecting;
     pthread_mutex_t lock; /* first error, encoded_all */
     pthread_cond_t encoded;
-    struct err error;     /* code ERR_OK: none */
+    struct err error; /* code ERR_OK: none */
 };
 
 static void fail(struct pipeline *p, const struct err *err)

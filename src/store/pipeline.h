@@ -18,8 +18,8 @@
 
 enum {
     BATCHES = 8,
-    BATCH_BYTES = 1 << 20,        /* data of one batch */
-    BATCH_SLOTS = 1024,           /* chunks and references of one batch */
+    BATCH_BYTES = 1 << 20, /* data of one batch */
+    BATCH_SLOTS = 1024,    /* chunks and references of one batch */
     BATCH_EVENTS = 6 * 1024,
     BATCH_META_BYTES = 256 * 1024 + 2 * LIST_RECORD_MAX_BYTES, /* encoded list records */
     BATCH_META_FULL = 256 * 1024,
@@ -27,11 +27,11 @@ enum {
 };
 
 enum event_kind {
-    EVENT_RAW,     /* meta[at..at+len): list records to be taken over as they are */
-    EVENT_BEGIN,   /* at: fixed cut size or 0 */
-    EVENT_SLOT,    /* at: slot with a reference, known or to be stored */
-    EVENT_HOLE,    /* slot at: ref.len unused; offset and hole_len */
-    EVENT_END,     /* meta: the ENTRY record (len bytes), then the END record (len2 bytes) */
+    EVENT_RAW,   /* meta[at..at+len): list records to be taken over as they are */
+    EVENT_BEGIN, /* at: fixed cut size or 0 */
+    EVENT_SLOT,  /* at: slot with a reference, known or to be stored */
+    EVENT_HOLE,  /* slot at: ref.len unused; offset and hole_len */
+    EVENT_END,   /* meta: the ENTRY record (len bytes), then the END record (len2 bytes) */
     EVENT_ABANDON,
 };
 struct event {
@@ -41,38 +41,39 @@ struct event {
 
 struct slot {
     struct chunk_ref ref;
-    uint64_t offset;          /* in the entry's data */
+    uint64_t offset; /* in the entry's data */
     uint64_t hole_len;
-    const uint8_t *data;      /* in the batch; NULL: ref is complete */
+    const uint8_t *data; /* in the batch; NULL: ref is complete */
     bool want_print, has_print, has_base;
-    struct chunk_name base;   /* the previous version of this place */
-    bool store;               /* by a worker: this slot's record is to be added to a pack */
+    struct chunk_name base; /* the previous version of this place */
+    bool store;             /* by a worker: this slot's record is to be added to a pack */
     struct encoded encoded;
 };
 
 struct batch {
-    uint8_t *data, *encoded;  /* BATCH_BYTES each */
-    size_t filled;            /* bytes of data in use */
+    uint8_t *data, *encoded; /* BATCH_BYTES each */
+    size_t filled;           /* bytes of data in use */
     struct event *events;
     size_t event_count;
     struct slot *slots;
     size_t slot_count;
     struct buf meta;
-    bool work;                /* has slots for the workers */
-    bool last;                /* nothing follows */
-    bool encoded_all;         /* guarded by the pipeline's lock */
+    bool work;        /* has slots for the workers */
+    bool last;        /* nothing follows */
+    bool encoded_all; /* guarded by the pipeline's lock */
 };
 
 struct pipeline;
 struct list_encoder;
-MUST_USE enum errc pipeline_new(struct session *x, struct list_encoder *encoder, struct pipeline **out, struct err *err);
+MUST_USE enum errc pipeline_new(struct session *x, struct list_encoder *encoder, struct pipeline **out,
+                                struct err *err);
 /* An empty batch; blocks until there is one. The first error of any thread. */
 MUST_USE enum errc pipeline_take(struct pipeline *p, struct batch **out, struct err *err);
 MUST_USE enum errc pipeline_hand_in(struct pipeline *p, struct batch *b, struct err *err);
 /* Hand in the last batch, wait for the workers and the collector. */
 MUST_USE enum errc pipeline_finish(struct pipeline *p, struct batch *last, struct err *err);
 struct namer *pipeline_namer(struct pipeline *p); /* the producer's own */
-void pipeline_free(struct pipeline *p);          /* stops the threads if they run */
+void pipeline_free(struct pipeline *p);           /* stops the threads if they run */
 
 /* --- list_encoder.c: the collector's half: events to list records to list chunks to packs. One thread. ---- */
 MUST_USE enum errc list_encoder_new(struct session *x, const struct stream_root *previous, struct list_encoder **out,
@@ -86,7 +87,8 @@ struct list_store;
 MUST_USE enum errc list_store_new(struct session *x, const struct stream_root *previous, struct list_store **out,
                                   struct err *err);
 void list_store_free(struct list_store *l);
-/* One whole list record; key: the same for the same record of another version (its path and place), so that cuts stay. */
+/* One whole list record; key: the same for the same record of another version (its path and place), so that cuts stay.
+ */
 MUST_USE enum errc list_store_add(struct list_store *l, const void *record, size_t len, uint64_t key, struct err *err);
 MUST_USE enum errc list_store_finish(struct list_store *l, struct stream_root *out, struct err *err);
 

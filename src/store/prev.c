@@ -14,10 +14,10 @@ struct prev_list {
     bool in_entry;          /* seek found an entry with data and its end has not been handed out */
     struct buf entry_bytes; /* copy of the ENTRY record that seek found: it outlives reading on */
     struct entry entry;
-    struct run run;         /* the run whose references are being handed out */
+    struct run run; /* the run whose references are being handed out */
     struct bytes refs;
     uint32_t left;
-    struct chunk_ref held;  /* read, but not handed out until what follows it is known */
+    struct chunk_ref held; /* read, but not handed out until what follows it is known */
     uint64_t held_offset, offset;
     bool holding;
 };

@@ -93,8 +93,8 @@ static enum errc take_record(struct store *s, const struct log_body *body, const
 }
 
 /* The chain, and the note kept outside the repository. */
-static enum errc check_chain(struct store *s, const struct log_body *body, const struct digest *digest,
-                             uint64_t seen, const struct digest *seen_digest, struct err *err)
+static enum errc check_chain(struct store *s, const struct log_body *body, const struct digest *digest, uint64_t seen,
+                             const struct digest *seen_digest, struct err *err)
 {
     if (memcmp(&body->head.prev, &s->head_digest, sizeof s->head_digest) != 0)
         return err_fail(err, ERR_HISTORY, "log record %" PRIu64 " does not follow the one before it",
@@ -141,8 +141,8 @@ static enum errc replay_new(struct store *s, struct rows *rows, struct err *err)
     uint64_t seen = 0;
     struct digest seen_digest;
     bool changed = false, from_start = s->head == 0;
-    enum errc rc = s->accept_history ? ERR_OK
-                                     : catalog_last_seen(s->cache_dir, &s->config.id, &seen, &seen_digest, err);
+    enum errc rc =
+        s->accept_history ? ERR_OK : catalog_last_seen(s->cache_dir, &s->config.id, &seen, &seen_digest, err);
     if (rc != ERR_OK)
         return rc;
     for (;;) {
@@ -192,7 +192,8 @@ enum errc replay(struct store *s, struct err *err)
     return rc;
 }
 
-/* --- packs that went away, or came back ---------------------------------------------------------------------------- */
+/* --- packs that went away, or came back ----------------------------------------------------------------------------
+ */
 
 /* Entered again: without chunks when it is still lost, or when what came back cannot be read (*back is false then). */
 static enum errc reenter(struct store *s, const struct catalog_pack *p, struct rows *rows, bool *back, struct err *err)

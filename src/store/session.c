@@ -4,7 +4,8 @@
 #include "base/io.h"
 #include "store/pipeline.h"
 
-/* What is made so far is marked with a run number in the catalog and invisible to others until the log record stands. */
+/* What is made so far is marked with a run number in the catalog and invisible to others until the log record stands.
+ */
 
 enum errc session_begin(struct store *s, const struct diag *diag, bool dry, struct session **out, struct err *err)
 {

@@ -83,8 +83,8 @@ static enum errc fill(struct store *s, const struct store_init_options *opt, cha
     enum errc rc = ERR_OK;
     for (size_t i = 0; rc == ERR_OK && i < sizeof dirs / sizeof dirs[0]; i++)
         rc = backend_make_dir(s->backend, dirs[i], err);
-    s->config = (struct repo_config){.format = FORMAT_VERSION, .created = time_now(), .naming = 1, .cipher = 1,
-                                     .cutter = 1};
+    s->config =
+        (struct repo_config){.format = FORMAT_VERSION, .created = time_now(), .naming = 1, .cipher = 1, .cutter = 1};
     if (rc == ERR_OK)
         rc = io_random(s->config.id.b, sizeof s->config.id.b, err);
     if (rc == ERR_OK)
@@ -134,8 +134,8 @@ static enum errc count_any(void *arg, const char *name, struct err *err)
     return ERR_OK;
 }
 
-/* Packs or records without a configuration are a repository that lost it: its keys are not to be touched. Key slots alone
- * are what an init that was cut off left behind. */
+/* Packs or records without a configuration are a repository that lost it: its keys are not to be touched. Key slots
+ * alone are what an init that was cut off left behind. */
 static enum errc clear_leftovers(struct store *s, struct err *err)
 {
     static const char *const dirs[] = {"packs", "log"};
@@ -147,10 +147,11 @@ static enum errc clear_leftovers(struct store *s, struct err *err)
             return err_fail(err, rc, "%s", why.message);
     }
     if (objects > 0)
-        return err_fail(err, ERR_TARGET_EXISTS,
-                        "%s holds packs or a log, but no configuration: bring back its file 'config', or choose another "
-                        "directory",
-                        s->path);
+        return err_fail(
+            err, ERR_TARGET_EXISTS,
+            "%s holds packs or a log, but no configuration: bring back its file 'config', or choose another "
+            "directory",
+            s->path);
     (void)!backend_list(s->backend, "keys", drop_name, s, &why);
     return ERR_OK;
 }
@@ -334,8 +335,8 @@ static bool continues(struct store *s, uint64_t seen, const struct digest *seen_
     struct err ignored;
     if (seen == 0)
         return true;
-    bool same = log_load(s, seen, &body, &digest, NULL, &ignored) == ERR_OK &&
-                memcmp(&digest, seen_digest, sizeof digest) == 0;
+    bool same =
+        log_load(s, seen, &body, &digest, NULL, &ignored) == ERR_OK && memcmp(&digest, seen_digest, sizeof digest) == 0;
     log_body_release(&body);
     return same;
 }

@@ -17,26 +17,26 @@ struct store;
 
 /* Secrets in order of preference; the first that is set is used. Borrowed for the call. */
 struct store_secret {
-    const char *key_file;       /* path */
-    const char *passphrase;     /* bytes, NUL-terminated */
-    const char *recovery;       /* text of the recovery key */
+    const char *key_file;   /* path */
+    const char *passphrase; /* bytes, NUL-terminated */
+    const char *recovery;   /* text of the recovery key */
 };
 
 struct store_options {
-    const char *path;           /* directory of the repository */
-    const char *cache_dir;      /* where catalogs live; made 0700 when absent */
+    const char *path;      /* directory of the repository */
+    const char *cache_dir; /* where catalogs live; made 0700 when absent */
     struct store_secret secret;
     const struct diag *diag;
-    bool write;                 /* will append to the log */
-    bool no_catalog_replay;     /* for rebuild, which makes a new one */
+    bool write;             /* will append to the log */
+    bool no_catalog_replay; /* for rebuild, which makes a new one */
     uint64_t lock_wait_ms;
 };
 
 struct store_init_options {
     const char *path;
-    const char *key_file;       /* made (0600) when absent; may be NULL */
-    const char *passphrase;     /* may be NULL */
-    bool clear;                 /* --encryption none */
+    const char *key_file;   /* made (0600) when absent; may be NULL */
+    const char *passphrase; /* may be NULL */
+    bool clear;             /* --encryption none */
 };
 /* Make a repository. recovery_out gets the text of the recovery key (empty for clear); the caller wipes it.
  * ERR_REPOSITORY_EXISTS; a directory that is there and not empty is refused with ERR_TARGET_EXISTS. Either the whole
@@ -76,14 +76,15 @@ MUST_USE enum errc list_reader_next(struct list_reader *r, struct list_record *r
 
 /* --- history ---------------------------------------------------------------------------------------------------- */
 
-/* Append one record; body->head is filled in (number, prev, writer, session, time when zero). The catalog follows. If another
- * process appended meanwhile, its records are replayed first. ERR_READ_ONLY. */
+/* Append one record; body->head is filled in (number, prev, writer, session, time when zero). The catalog follows. If
+ * another process appended meanwhile, its records are replayed first. ERR_READ_ONLY. */
 MUST_USE enum errc store_append(struct store *s, struct log_body *body, struct err *err);
 /* Read one record. body_out is released by the caller. ERR_MISSING_OBJECT, ERR_DAMAGED. digest_out may be NULL. */
-MUST_USE enum errc store_log_read(struct store *s, uint64_t number, struct log_body *body_out, struct digest *digest_out,
-                                  struct err *err);
+MUST_USE enum errc store_log_read(struct store *s, uint64_t number, struct log_body *body_out,
+                                  struct digest *digest_out, struct err *err);
 /* A snapshot by name as the command line has it: prefix of 4 or more hex digits, latest, latest~N, latest@SET, a hold's
- * name. ERR_UNKNOWN_ID, ERR_AMBIGUOUS_ID. out is released by the caller. include_deleted: ids in the trash are found too. */
+ * name. ERR_UNKNOWN_ID, ERR_AMBIGUOUS_ID. out is released by the caller. include_deleted: ids in the trash are found
+ * too. */
 MUST_USE enum errc store_find_snapshot(struct store *s, const char *spec, bool include_deleted, struct snapshot *out,
                                        struct err *err);
 
@@ -92,9 +93,10 @@ MUST_USE enum errc store_find_snapshot(struct store *s, const char *spec, bool i
 /* Everything one snapshot writes. One session at a time per store; other processes may have theirs. dry: the same way,
  * with nothing kept; it cannot be committed. */
 struct session;
-MUST_USE enum errc session_begin(struct store *s, const struct diag *diag, bool dry, struct session **out, struct err *err);
-/* Make packs durable, then append the log record for snap (kind, set, items ... filled in by the caller; id, packs and bytes_added,
- * chunks_* are filled in here), then bring the catalog up. The session is over either way; free it. */
+MUST_USE enum errc session_begin(struct store *s, const struct diag *diag, bool dry, struct session **out,
+                                 struct err *err);
+/* Make packs durable, then append the log record for snap (kind, set, items ... filled in by the caller; id, packs and
+ * bytes_added, chunks_* are filled in here), then bring the catalog up. The session is over either way; free it. */
 MUST_USE enum errc session_commit(struct session *x, struct snapshot *snap, struct err *err);
 void session_free(struct session *x); /* without commit: packs made are removed */
 
@@ -107,8 +109,9 @@ struct session_stats {
 struct session_stats session_stats(const struct session *x);
 
 /* An entry list being written; one at a time per session. previous: root of the same item's list in the previous
- * snapshot, NULL for none; its entries are compared with and are the bases of deltas. One thread; work is spread over the session's workers.
- * The functions mirror struct sink_ops (source/source.h) and are unusable after their first error. */
+ * snapshot, NULL for none; its entries are compared with and are the bases of deltas. One thread; work is spread over
+ * the session's workers. The functions mirror struct sink_ops (source/source.h) and are unusable after their first
+ * error. */
 struct list_writer;
 MUST_USE enum errc list_writer_open(struct session *x, const struct stream_root *previous, struct list_writer **out,
                                     struct err *err);
@@ -121,7 +124,8 @@ MUST_USE enum errc list_writer_space(struct list_writer *w, uint8_t **ptr_out, s
 MUST_USE enum errc list_writer_advance(struct list_writer *w, size_t len, struct err *err);
 MUST_USE enum errc list_writer_data(struct list_writer *w, const void *data, size_t len, struct err *err);
 MUST_USE enum errc list_writer_hole(struct list_writer *w, uint64_t len, struct err *err);
-MUST_USE enum errc list_writer_end(struct list_writer *w, const struct entry *e, const struct entry_end *end, struct err *err);
+MUST_USE enum errc list_writer_end(struct list_writer *w, const struct entry *e, const struct entry_end *end,
+                                   struct err *err);
 MUST_USE enum errc list_writer_abandon(struct list_writer *w, struct err *err);
 MUST_USE enum errc list_writer_reuse(struct list_writer *w, const struct entry *e, struct err *err);
 /* Wait for the workers; the list's root. */
@@ -137,24 +141,24 @@ struct store_verify_options {
     const struct diag *diag;
 };
 struct store_verify_error {
-    char kind[32];               /* "missing-pack", "damaged-pack", "damaged-record", "damaged-log", "unreadable-chunk" ... */
-    char object[96];             /* "packs/<hex>", "log/<number>", chunk name */
+    char kind[32];   /* "missing-pack", "damaged-pack", "damaged-record", "damaged-log", "unreadable-chunk" ... */
+    char object[96]; /* "packs/<hex>", "log/<number>", chunk name */
     struct snapshot_id *affects; /* snapshots that need it */
     size_t affects_count;
-    char **paths;                /* "<source>:<path>" of affected entries, at most 64 */
+    char **paths; /* "<source>:<path>" of affected entries, at most 64 */
     size_t path_count;
     char message[400];
 };
 struct store_verify_result {
     uint64_t snapshots, packs, records, bytes_read;
-    uint64_t unreferenced_packs;  /* left by a run that was cut off: no harm */
+    uint64_t unreferenced_packs; /* left by a run that was cut off: no harm */
     struct store_verify_error *errors;
     size_t error_count;
-    bool complete;               /* false when a limit stopped it */
+    bool complete; /* false when a limit stopped it */
 };
 /* The outcome is in *out (released by the caller) also when damage was found: that is ERR_OK here. */
-MUST_USE enum errc store_verify(struct store *s, const struct store_verify_options *opt, struct store_verify_result *out,
-                                struct err *err);
+MUST_USE enum errc store_verify(struct store *s, const struct store_verify_options *opt,
+                                struct store_verify_result *out, struct err *err);
 void store_verify_result_release(struct store_verify_result *r);
 
 /* Read these packs back: every record decoded and named again. ERR_DAMAGED, ERR_MISSING_OBJECT. */
@@ -167,13 +171,14 @@ MUST_USE enum errc store_rebuild(struct store *s, const struct diag *diag, struc
 /* --- keys --------------------------------------------------------------------------------------------------------- */
 
 struct slot_info {
-    char id[17];                 /* 16 hex digits: file name in keys/ */
+    char id[17]; /* 16 hex digits: file name in keys/ */
     enum slot_kind kind;
     char label[256];
     struct timestamp created;
-    bool opened_this;            /* the slot this store was opened with */
+    bool opened_this; /* the slot this store was opened with */
 };
-MUST_USE enum errc store_slots(struct store *s, struct slot_info **out, size_t *count_out, struct err *err); /* free() */
+MUST_USE enum errc store_slots(struct store *s, struct slot_info **out, size_t *count_out,
+                               struct err *err); /* free() */
 /* Add a slot. For SLOT_RECOVERY the text is returned; SLOT_KEY_FILE makes the file when absent. */
 MUST_USE enum errc store_slot_add(struct store *s, enum slot_kind kind, const char *label, const char *key_file,
                                   const char *passphrase, char recovery_out[RECOVERY_TEXT_BYTES], char id_out[17],

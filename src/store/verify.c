@@ -21,8 +21,7 @@ void store_verify_result_release(struct store_verify_result *r)
     memset(r, 0, sizeof *r);
 }
 
-enum errc verify_add_error(struct verify *v, const char *kind, const char *object, const char *message,
-                           struct err *err)
+enum errc verify_add_error(struct verify *v, const char *kind, const char *object, const char *message, struct err *err)
 {
     struct store_verify_result *r = v->result;
     pthread_mutex_lock(&v->lock);
@@ -69,8 +68,8 @@ static enum errc check_log(struct verify *v, struct err *err)
             return loaded;
         }
         if (loaded != ERR_OK) {
-            rc = verify_add_error(v, loaded == ERR_MISSING_OBJECT ? "missing-log" : "damaged-log", object,
-                                  why.message, err);
+            rc = verify_add_error(v, loaded == ERR_MISSING_OBJECT ? "missing-log" : "damaged-log", object, why.message,
+                                  err);
         } else {
             if (know_expected && memcmp(&body.head.prev, &expected, sizeof expected) != 0)
                 rc = verify_add_error(v, "broken-chain", object, "it does not follow the record before it", err);
@@ -94,10 +93,10 @@ struct pack_check {
     struct hasher *hasher;
     const char *name;
     uint32_t pack_id;
-    uint8_t *buffer;          /* READ_BYTES */
-    uint8_t *scratch;         /* behind it, RECORD_MAX_BYTES */
-    uint64_t at;              /* bytes of the pack before buffer */
-    size_t len, used;         /* buffer[used..len) is not looked at yet */
+    uint8_t *buffer;  /* READ_BYTES */
+    uint8_t *scratch; /* behind it, RECORD_MAX_BYTES */
+    uint64_t at;      /* bytes of the pack before buffer */
+    size_t len, used; /* buffer[used..len) is not looked at yet */
     uint64_t records, bad;
     struct digest digest;
 };
@@ -201,14 +200,21 @@ static enum errc check_structure(struct verify *v, struct pack_reader *pack, str
 static enum errc check_data(struct verify *v, struct verify_worker *w, struct pack_reader *pack, const char *object,
                             const struct catalog_pack *p, struct err *err)
 {
-    struct pack_check c = {.v = v, .chunks = w->chunks, .pack = pack, .hasher = w->hasher, .name = object,
+    struct pack_check c = {.v = v,
+                           .chunks = w->chunks,
+                           .pack = pack,
+                           .hasher = w->hasher,
+                           .name = object,
                            .pack_id = p->id,
-                           .buffer = w->buffer, .scratch = w->buffer + READ_BYTES};
+                           .buffer = w->buffer,
+                           .scratch = w->buffer + READ_BYTES};
     enum errc rc = read_pack(&c, err);
     pthread_mutex_lock(&v->lock);
     v->result->records += c.records;
     v->result->bytes_read += pack_reader_size(pack);
-    struct progress progress = {.phase = "verifying", .done = v->result->bytes_read, .total = v->bytes_expected,
+    struct progress progress = {.phase = "verifying",
+                                .done = v->result->bytes_read,
+                                .total = v->bytes_expected,
                                 .items_done = v->result->packs};
     pthread_mutex_unlock(&v->lock);
     diag_progress(v->opt->diag, &progress);
@@ -254,8 +260,7 @@ static enum errc next_pack(struct verify *v, struct catalog_pack *p, bool *more,
             break;
     }
     bool limited = rc == ERR_OK && *more &&
-                   (verify_out_of_time(v) ||
-                    (v->opt->subset_bytes != 0 && v->bytes_begun >= v->opt->subset_bytes));
+                   (verify_out_of_time(v) || (v->opt->subset_bytes != 0 && v->bytes_begun >= v->opt->subset_bytes));
     if (limited) {
         v->limited = true;
         *more = false;

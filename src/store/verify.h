@@ -17,14 +17,14 @@ struct verify {
     struct store *store;
     const struct store_verify_options *opt;
     struct store_verify_result *result;
-    pthread_mutex_t lock;      /* result and what was found bad; taken without store.lock */
+    pthread_mutex_t lock; /* result and what was found bad; taken without store.lock */
     size_t error_cap;
     bool more_errors, limited;
     uint64_t bytes_expected, bytes_begun, pack_index; /* the last two and last_pack: under store.lock */
     uint32_t last_pack;
-    struct bad_chunk *chunks;  /* damaged records */
+    struct bad_chunk *chunks; /* damaged records */
     size_t chunk_count, chunk_cap;
-    uint32_t *packs;           /* packs that are missing or cannot be read, by id */
+    uint32_t *packs; /* packs that are missing or cannot be read, by id */
     size_t pack_count, pack_cap;
 };
 
@@ -41,8 +41,8 @@ struct verify_worker {
 
 MUST_USE enum errc verify_add_error(struct verify *v, const char *kind, const char *object, const char *message,
                                     struct err *err);
-MUST_USE enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, uint32_t pack_id,
-                                    bool base_only, const char *object, struct err *err);
+MUST_USE enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, uint32_t pack_id, bool base_only,
+                                    const char *object, struct err *err);
 MUST_USE enum errc verify_bad_pack(struct verify *v, uint32_t pack_id, struct err *err);
 bool verify_out_of_time(const struct verify *v);
 void verify_release(struct verify *v);

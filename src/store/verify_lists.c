@@ -14,10 +14,10 @@ struct walk {
     struct verify *v;
     const struct snapshot *snap;
     const struct item *item;
-    char path[4096];           /* of the entry at hand, for people */
-    struct chunk_name *seen;   /* open-addressed, 2 * SEEN_MAX places */
+    char path[4096];         /* of the entry at hand, for people */
+    struct chunk_name *seen; /* open-addressed, 2 * SEEN_MAX places */
     size_t seen_count;
-    bool blame;                /* damage is known: name the affected */
+    bool blame; /* damage is known: name the affected */
     uint64_t missing_noted;
 };
 
@@ -138,8 +138,8 @@ static enum errc error_for(struct verify *v, const char *object, struct store_ve
             return ERR_OK;
         }
     *out = NULL;
-    enum errc rc = verify_add_error(v, "missing-chunk", object,
-                                    "a snapshot needs it, and no readable pack has it", err);
+    enum errc rc =
+        verify_add_error(v, "missing-chunk", object, "a snapshot needs it, and no readable pack has it", err);
     if (rc == ERR_OK && !v->more_errors)
         *out = &v->result->errors[v->result->error_count - 1];
     return rc;
@@ -151,8 +151,8 @@ static enum errc blame(struct walk *w, const char *object, struct err *err)
     enum errc rc = error_for(w->v, object, &e, err);
     if (rc != ERR_OK || !e)
         return rc;
-    bool known = e->affects_count > 0 &&
-                 memcmp(&e->affects[e->affects_count - 1], &w->snap->id, sizeof w->snap->id) == 0;
+    bool known =
+        e->affects_count > 0 && memcmp(&e->affects[e->affects_count - 1], &w->snap->id, sizeof w->snap->id) == 0;
     if (!known) {
         struct snapshot_id *ids = reallocarray(e->affects, e->affects_count + 1, sizeof *ids);
         if (!ids)
@@ -188,7 +188,8 @@ static enum errc check_ref(struct walk *w, const struct chunk_ref *ref, struct e
     return blame(w, object, err);
 }
 
-/* --- walking -------------------------------------------------------------------------------------------------------- */
+/* --- walking --------------------------------------------------------------------------------------------------------
+ */
 
 /* True when the list chunk was walked before; else it is noted. */
 static bool seen_before(struct walk *w, const struct chunk_name *name)

@@ -34,8 +34,8 @@ bool place_stat(const struct place *p, const char *suffix, struct stat *out);
 /* Open it for reading; ERR_SOURCE_UNREADABLE. sys_errno ENOENT when it is not there. */
 MUST_USE enum errc place_open_file(const struct place *p, const char *suffix, int *fd_out, struct err *err);
 
-/* No database by its first bytes, and no journal that could bring them back: nothing that SQLite should be let near, for it would
- * make files beside it (-shm) before it finds out. */
+/* No database by its first bytes, and no journal that could bring them back: nothing that SQLite should be let near,
+ * for it would make files beside it (-shm) before it finds out. */
 bool place_is_no_database(const struct place *p);
 
 struct helper_spec {
