@@ -1,7 +1,7 @@
 """kill -9 of restore, undo and resume where the way is longest: a directory file by file under a database in use, a damaged
 database, what stands there no more, what is set aside. test_kill.py has the plain ways.
 
-Each test tries points for SNAP_TEST_KILL_SECONDS (default 12; 0, or SNAP_TEST_LONG=1: all of them)."""
+Each test tries points for SNAP_TEST_KILL_SECONDS (default 6; 0, or SNAP_TEST_LONG=1: all of them)."""
 import os
 import shutil
 import sqlite3
@@ -11,7 +11,7 @@ import harness
 import test_kill
 from harness import Case
 
-SECONDS = 0 if harness.LONG else float(os.environ.get("SNAP_TEST_KILL_SECONDS", "12"))
+SECONDS = 0 if harness.LONG else float(os.environ.get("SNAP_TEST_KILL_SECONDS", "6"))
 
 
 class Harder(Case):
