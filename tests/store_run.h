@@ -7,11 +7,11 @@
 #include "base/io.h"
 #include "store/internal.h"
 
-#define OK(call)                                                                                                       \
-    do {                                                                                                               \
-        memset(&test_err, 0, sizeof test_err);                                                                         \
-        if ((call) != ERR_OK)                                                                                          \
-            fail_msg("%s: %s", #call, test_err.message);                                                               \
+#define OK(call)                                         \
+    do {                                                 \
+        memset(&test_err, 0, sizeof test_err);           \
+        if ((call) != ERR_OK)                            \
+            fail_msg("%s: %s", #call, test_err.message); \
     } while (0)
 static struct err test_err;
 
@@ -132,8 +132,12 @@ static inline uint8_t *text_bytes(size_t len, uint64_t seed)
 static inline void put_stream(struct list_writer *w, const struct stream *s)
 {
     const struct entry *before;
-    struct entry e = {.path = s->path, .path_len = strlen(s->path), .type = ENTRY_FILE, .mode = 0600,
-                      .size = s->len + s->hole_len, .nlink = 1};
+    struct entry e = {.path = s->path,
+                      .path_len = strlen(s->path),
+                      .type = ENTRY_FILE,
+                      .mode = 0600,
+                      .size = s->len + s->hole_len,
+                      .nlink = 1};
     struct entry_end end = {.state = STATE_EXACT, .size = s->len + s->hole_len};
     OK(list_writer_previous(w, s->path, strlen(s->path), &before, &test_err));
     OK(list_writer_begin(w, s->fixed, &test_err));

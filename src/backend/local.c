@@ -156,7 +156,7 @@ enum errc backend_get(struct backend *b, const char *name, size_t max, struct bu
     if (o->size > max)
         rc = err_fail(err, ERR_LIMIT, "%s/%s is larger than %zu bytes", b->path, name, max);
     if (rc == ERR_OK)
-        rc = buf_reserve(out, (size_t)o->size, err);
+        rc = buf_reserve(out, o->size > 0 ? (size_t)o->size : 1, err);
     if (rc == ERR_OK)
         rc = object_read(o, out->data + out->len, (size_t)o->size, 0, err);
     if (rc == ERR_OK)

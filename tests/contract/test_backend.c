@@ -6,10 +6,10 @@
 
 #include "backend/backend.h"
 
-#define OK(call)                                                                                                       \
-    do {                                                                                                               \
-        if ((call) != ERR_OK)                                                                                          \
-            fail_msg("%s: %s", #call, test_err.message);                                                               \
+#define OK(call)                                         \
+    do {                                                 \
+        if ((call) != ERR_OK)                            \
+            fail_msg("%s: %s", #call, test_err.message); \
     } while (0)
 static struct err test_err;
 
@@ -399,8 +399,16 @@ static void read_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(put_and_get),   T(never_replaced), T(one_winner),   T(not_before_publish), T(temporary_files),
-        T(listing),       T(strange_files),  T(locks),        T(no_directory),       T(read_only),
+        T(put_and_get),
+        T(never_replaced),
+        T(one_winner),
+        T(not_before_publish),
+        T(temporary_files),
+        T(listing),
+        T(strange_files),
+        T(locks),
+        T(no_directory),
+        T(read_only),
         T(small_objects_are_plain_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

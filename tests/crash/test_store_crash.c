@@ -1,7 +1,7 @@
-/* A power cut at every step of a backup. Before each operation on files the repository is copied, with what is known to be
- * durable: files whose data were synced, directories whose names were. From the copy come the trees that may be found after
- * the cut. In each: every committed snapshot reads back (I1, I5), what was not committed is invisible (I2), and the next run
- * works. */
+/* A power cut at every step of a backup. Before each operation on files the repository is copied, with what is known to
+ * be durable: files whose data were synced, directories whose names were. From the copy come the trees that may be
+ * found after the cut. In each: every committed snapshot reads back (I1, I5), what was not committed is invisible (I2),
+ * and the next run works. */
 #include "store_run.h"
 
 #include <dirent.h>
@@ -57,8 +57,8 @@ static void look(bool all_durable)
                 continue;
             assert_true(sim.file_count < NAMES_MAX);
             struct known *k = &sim.files[sim.file_count];
-            *k = (struct known){.ino = st.st_ino, .name_durable = all_durable,
-                                .data_durable = all_durable || data_known(st.st_ino)};
+            *k = (struct known){
+                .ino = st.st_ino, .name_durable = all_durable, .data_durable = all_durable || data_known(st.st_ino)};
             snprintf(k->name, sizeof k->name, "%s", name);
             sim.file_count++;
         }

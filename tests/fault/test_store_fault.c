@@ -1,12 +1,13 @@
-/* Every operation on files fails in turn, once and from then on; every allocation fails in turn. What is said to be done is
- * done (I3), what was there before is unharmed (I5), nothing is left that needs a hand (I2). */
+/* Every operation on files fails in turn, once and from then on; every allocation fails in turn. What is said to be
+ * done is done (I3), what was there before is unharmed (I5), nothing is left that needs a hand (I2). */
 #include "store_run.h"
 
 #include <limits.h>
 
 enum { LEN = 300000 };
 
-/* --- the fault ------------------------------------------------------------------------------------------------------ */
+/* --- the fault ------------------------------------------------------------------------------------------------------
+ */
 
 static struct {
     pthread_mutex_t lock;
@@ -60,12 +61,12 @@ static struct {
 #endif
 #endif
 
+#ifndef SANITIZED
 static bool out_of_memory(void)
 {
     return memory.on && __atomic_add_fetch(&memory.count, 1, __ATOMIC_RELAXED) == memory.at;
 }
 
-#ifndef SANITIZED
 void *malloc(size_t n)
 {
     return out_of_memory() ? (errno = ENOMEM, NULL) : __libc_malloc(n);
@@ -80,7 +81,8 @@ void *realloc(void *p, size_t n)
 }
 #endif
 
-/* --- what is done beside the fault ----------------------------------------------------------------------------------- */
+/* --- what is done beside the fault -----------------------------------------------------------------------------------
+ */
 
 struct state {
     struct repo r;
@@ -156,7 +158,8 @@ static void state_put_back(struct state *st)
                 st->r.path, st->r.t.dir, st->r.cache);
 }
 
-/* After a run that ended with rc: each snapshot that can be seen is whole, verify finds nothing, and the next run works. */
+/* After a run that ended with rc: each snapshot that can be seen is whole, verify finds nothing, and the next run
+ * works. */
 static void check_after(struct state *st, enum errc rc, const struct snapshot *snap, const char *what, unsigned long at)
 {
     repo_open(&st->r);
@@ -198,7 +201,8 @@ static void check_next_run(struct state *st)
     snapshot_release(&again);
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------------- */
+/* --- files
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void session_faults(void **state)
 {
@@ -321,7 +325,8 @@ static void append_faults(void **state)
     state_free(&st);
 }
 
-/* --- memory ----------------------------------------------------------------------------------------------------------- */
+/* --- memory
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void memory_faults(void **state)
 {

@@ -1,5 +1,6 @@
-/* Every kind of damage to every kind of object: right bytes or an error, never wrong bytes (I4); verify finds it and names
- * whom it hits (I6); other snapshots restore; a next backup stores again what was lost. SNAP_TEST_LONG=1 tries every byte. */
+/* Every kind of damage to every kind of object: right bytes or an error, never wrong bytes (I4); verify finds it and
+ * names whom it hits (I6); other snapshots restore; a next backup stores again what was lost. SNAP_TEST_LONG=1 tries
+ * every byte. */
 #include "store_run.h"
 
 enum { SNAPSHOTS = 4 };
@@ -16,8 +17,8 @@ static void past_new(struct past *p)
     repo_new(&p->r);
     for (size_t i = 0; i < SNAPSHOTS; i++) {
         p->streams[i][0] = (struct stream){.path = "one", .len = 30000, .data = random_bytes(30000, i == 2 ? 2 : 1)};
-        p->streams[i][1] = (struct stream){.path = "two", .len = 20000, .data = text_bytes(20000, i == 2 ? 4 : 3),
-                                           .fixed = CUT_FIXED_BYTES};
+        p->streams[i][1] = (struct stream){
+            .path = "two", .len = 20000, .data = text_bytes(20000, i == 2 ? 4 : 3), .fixed = CUT_FIXED_BYTES};
         if (i == 1 || i == 3)
             memset(p->streams[i][0].data + 100 * i, 'x', 100);
         store_streams(p->r.store, p->streams[i], 2, i == 0 ? NULL : &p->snaps[i == 3 ? 1 : 0], &p->snaps[i]);
@@ -102,8 +103,9 @@ static void flip_in(struct past *p, const char *dir, const char *name, unsigned 
     snprintf(path, sizeof path, "%s/%s%s%s", p->r.path, dir, *dir ? "/" : "", name);
     assert_int_equal(stat(path, &st), 0);
     bool pack = strcmp(dir, "packs") == 0, log = strcmp(dir, "log") == 0;
-    for (off_t at = 0; at < st.st_size;
-         at += getenv("SNAP_TEST_LONG") || at < 200 || at > st.st_size - 60 ? (getenv("SNAP_TEST_LONG") || at < 200 ? 1 : 5) : 1 + (off_t)(at * 7919 % step)) {
+    for (off_t at = 0; at < st.st_size; at += getenv("SNAP_TEST_LONG") || at < 200 || at > st.st_size - 60
+                                                  ? (getenv("SNAP_TEST_LONG") || at < 200 ? 1 : 5)
+                                                  : 1 + (off_t)(at * 7919 % step)) {
         /* Early and late bytes: all. Between: a sample, which is another one for each offset. */
         if (!getenv("SNAP_TEST_LONG") && at < st.st_size - 60 && at % 16 != 0 && at < 200)
             continue;

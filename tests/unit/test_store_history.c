@@ -94,8 +94,11 @@ static void catalog_from_elsewhere(void **state)
     run_command("rm %s/*/catalog.db*", p.r.cache);
     assert_int_equal(repo_try(&p.r, p.r.cache, true, &p.r.store, &err), ERR_HISTORY);
     /* Only a rebuild accepts it. */
-    struct store_options opt = {.path = p.r.path, .cache_dir = p.r.cache, .secret = {.key_file = p.r.key},
-                                .write = true, .no_catalog_replay = true};
+    struct store_options opt = {.path = p.r.path,
+                                .cache_dir = p.r.cache,
+                                .secret = {.key_file = p.r.key},
+                                .write = true,
+                                .no_catalog_replay = true};
     OK(store_open(&opt, &p.r.store, &test_err));
     OK(store_rebuild(p.r.store, NULL, &test_err));
     all_there(&p, SNAPSHOTS);
@@ -258,8 +261,9 @@ static void log_copies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(catalog_lost), cmocka_unit_test(catalog_from_elsewhere), cmocka_unit_test(log_altered),
-        cmocka_unit_test(log_forged),   cmocka_unit_test(log_copies),
+        cmocka_unit_test(catalog_lost), cmocka_unit_test(catalog_from_elsewhere),
+        cmocka_unit_test(log_altered),  cmocka_unit_test(log_forged),
+        cmocka_unit_test(log_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,7 +135,7 @@ static void configuration_lost(void **state)
     s.data = random_bytes(s.len, 1);
     store_streams(r.store, &s, 1, NULL, &snap);
     repo_close(&r);
-    run_command("mv %s/config %s/config", r.path, r.t.dir);
+    run_command("rm -f %s/lock; mv %s/config %s/config", r.path, r.path, r.t.dir);
     size_t keys = count_names(&r, "keys");
     assert_int_equal(repo_init(&r, &err), ERR_TARGET_EXISTS);
     assert_int_equal(count_names(&r, "keys"), keys);
@@ -200,9 +200,8 @@ static void newer_format(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(key_file_and_recovery), cmocka_unit_test(passphrase_and_clear),
-        cmocka_unit_test(slots),                 cmocka_unit_test(not_a_repository),
-        cmocka_unit_test(configuration_lost),    cmocka_unit_test(init_cut_off),
+        cmocka_unit_test(key_file_and_recovery), cmocka_unit_test(passphrase_and_clear), cmocka_unit_test(slots),
+        cmocka_unit_test(not_a_repository),      cmocka_unit_test(configuration_lost),   cmocka_unit_test(init_cut_off),
         cmocka_unit_test(newer_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,7 @@ static const uint32_t fixed_of[CUTS] = {0, CUT_FIXED_BYTES};
 static void sizes(void **state)
 {
     (void)state;
-    static const size_t edges[] = {0,          1,          64 << 10,   128 << 10, 256 << 10, 16 << 10,
-                                   1 << 20,    3000001,    5 << 20};
+    static const size_t edges[] = {0, 1, 64 << 10, 128 << 10, 256 << 10, 16 << 10, 1 << 20, 3000001, 5 << 20};
     struct stream streams[64];
     static char names[64][16];
     size_t count = 0;
@@ -152,7 +151,8 @@ static void constant_bytes(void **state)
     repo_free(&r);
 }
 
-/* --- the delta rule ------------------------------------------------------------------------------------------------ */
+/* --- the delta rule ------------------------------------------------------------------------------------------------
+ */
 
 static enum errc check_desc(void *arg, const struct record_desc *d, struct err *err)
 {
@@ -295,7 +295,8 @@ static void changes(void **state)
     repo_free(&r);
 }
 
-/* --- long lists ------------------------------------------------------------------------------------------------------ */
+/* --- long lists ------------------------------------------------------------------------------------------------------
+ */
 
 enum { ENTRIES = 200000 };
 
@@ -363,7 +364,7 @@ static void long_lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),          cmocka_unit_test(holes),   cmocka_unit_test(abandoned_and_reused),
+        cmocka_unit_test(sizes),          cmocka_unit_test(holes),       cmocka_unit_test(abandoned_and_reused),
         cmocka_unit_test(constant_bytes), cmocka_unit_test(generations), cmocka_unit_test(changes),
         cmocka_unit_test(long_lists),
     };
