@@ -1,4 +1,5 @@
-/* Lists that want to write outside of the directory they are extracted into (EX1, RS3): the canary beside it stays as it is. */
+/* Lists that want to write outside of the directory they are extracted into (EX1, RS3): the canary beside it stays as
+ * it is. */
 #include "store_run.h"
 
 #include "engine/extract.h"
@@ -44,8 +45,14 @@ static int tear_down(void **state)
 static enum errc put_one(struct list_writer *w, const struct hostile *h)
 {
     const struct entry *before;
-    struct entry e = {.path = h->path, .path_len = strlen(h->path), .type = h->type, .mode = 0755, .nlink = 1,
-                      .uid = geteuid(), .gid = getegid(), .link_target = h->link,
+    struct entry e = {.path = h->path,
+                      .path_len = strlen(h->path),
+                      .type = h->type,
+                      .mode = 0755,
+                      .nlink = 1,
+                      .uid = geteuid(),
+                      .gid = getegid(),
+                      .link_target = h->link,
                       .link_target_len = h->link ? strlen(h->link) : 0};
     struct entry_end end = {.state = STATE_EXACT, .size = 5};
     if (!entry_has_data(h->type))
@@ -82,8 +89,8 @@ static enum errc extract_list(struct place *p, const struct hostile *entries, si
     fill_snapshot(&snap, &root);
     OK(session_commit(x, &snap, &test_err));
     session_free(x);
-    struct extract e = {.store = p->repo.store, .list = &snap.items[0].list, .root_fd = p->out_fd, .root_name = "new",
-                        .only = p->only};
+    struct extract e = {
+        .store = p->repo.store, .list = &snap.items[0].list, .root_fd = p->out_fd, .root_name = "new", .only = p->only};
     rc = extract_run(&e, &result, &test_err);
     snapshot_release(&snap);
     return rc;
@@ -113,17 +120,17 @@ static void refused(struct place *p, const struct hostile *entries, size_t count
     OK(remove_tree(p->out_fd, "new", &test_err));
     canary_sings(p);
 }
-#define REFUSED(p, ...)                                                                                                \
-    do {                                                                                                               \
-        const struct hostile bad_[] = {__VA_ARGS__};                                                                    \
-        refused(p, bad_, sizeof bad_ / sizeof bad_[0]);                                                                 \
+#define REFUSED(p, ...)                                 \
+    do {                                                \
+        const struct hostile bad_[] = {__VA_ARGS__};    \
+        refused(p, bad_, sizeof bad_ / sizeof bad_[0]); \
     } while (0)
 
 static void names_that_lead_out(void **state)
 {
     struct place *p = *state;
-    static const char *const names[] = {"../victim/canary", "..", ".", "a/../../victim/x", "/etc/snap-canary", "a//b", "a/", "a/.",
-                                        "a/./b"};
+    static const char *const names[] = {
+        "../victim/canary", "..", ".", "a/../../victim/x", "/etc/snap-canary", "a//b", "a/", "a/.", "a/./b"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         REFUSED(p, {"", ENTRY_DIR, NULL}, {"a", ENTRY_DIR, NULL}, {names[i], ENTRY_FILE, NULL});
 }
@@ -177,14 +184,16 @@ static void one_name_twice(void **state)
     REFUSED(p, {"no/parent", ENTRY_FILE, NULL});
 }
 
-/* With --include: what lies beside the included path is not written, and a first name outside of it leads nowhere else. */
+/* With --include: what lies beside the included path is not written, and a first name outside of it leads nowhere else.
+ */
 static void only_a_part(void **state)
 {
     struct place *p = *state;
     struct stat st, other;
     p->only = "d";
-    const struct hostile list[] = {{"", ENTRY_DIR, NULL}, {"a", ENTRY_FILE, NULL}, {"d", ENTRY_DIR, NULL},
-                                   {"d/one", ENTRY_HARDLINK, "a"}, {"d/two", ENTRY_HARDLINK, "a"}, {"dd", ENTRY_FILE, NULL}};
+    const struct hostile list[] = {{"", ENTRY_DIR, NULL},          {"a", ENTRY_FILE, NULL},
+                                   {"d", ENTRY_DIR, NULL},         {"d/one", ENTRY_HARDLINK, "a"},
+                                   {"d/two", ENTRY_HARDLINK, "a"}, {"dd", ENTRY_FILE, NULL}};
     OK(extract_list(p, list, 6));
     assert_int_equal(fstatat(p->out_fd, "new/one", &st, AT_SYMLINK_NOFOLLOW), 0);
     assert_int_equal(fstatat(p->out_fd, "new/two", &other, AT_SYMLINK_NOFOLLOW), 0);
@@ -201,10 +210,11 @@ static void only_a_part(void **state)
 static void removing(void **state)
 {
     struct place *p = *state;
-    run_command("cd '%s' && mkdir new && ln -s ../../victim new/l && mkdir new/no && touch new/no/x && chmod 0 new/no && "
-                "cd new && for i in $(seq 150); do mkdir -p ddddddddddddddddddddd && cd ddddddddddddddddddddd && "
-                "touch f; done",
-                tree_path(&p->repo.t, "out"));
+    run_command(
+        "cd '%s' && mkdir new && ln -s ../../victim new/l && mkdir new/no && touch new/no/x && chmod 0 new/no && "
+        "cd new && for i in $(seq 150); do mkdir -p ddddddddddddddddddddd && cd ddddddddddddddddddddd && "
+        "touch f; done",
+        tree_path(&p->repo.t, "out"));
     OK(remove_tree(p->out_fd, "new", &test_err));
     OK(remove_tree(p->out_fd, "new", &test_err));
     canary_sings(p);
