@@ -28,6 +28,17 @@ static bool leave_wal_mode(sqlite3 *db, struct done_report *report)
     return left;
 }
 
+/* A writer that commits without a pause leaves the lock free for moments only. SQLite's own handler sleeps longer and
+ * longer between its tries and may miss them all; this one asks a thousand times a second. */
+enum { EAGER_TRIES = 15000, EAGER_PAUSE_US = 1000 };
+
+static int ask_again(void *unused, int tries)
+{
+    (void)unused;
+    usleep(tries % 4 == 0 ? EAGER_PAUSE_US : EAGER_PAUSE_US / 4 * (useconds_t)(tries % 4 + 1));
+    return tries < EAGER_TRIES;
+}
+
 static int copy_pages(struct pair *p)
 {
     sqlite3_backup *b = sqlite3_backup_init(p->target.db, "main", p->source, "main");
@@ -68,6 +79,7 @@ static void apply_with(struct pair *p, const struct child_job *job, struct done_
     if (have_image && db_header_parse(header, len, &live) && live.wal && live.page_size != image.page_size &&
         !leave_wal_mode(p->target.db, report))
         return;
+    (void)sqlite3_busy_handler(p->target.db, ask_again, NULL);
     rc = copy_pages(p);
     if (rc == SQLITE_OK)
         return;
