@@ -20,6 +20,8 @@ static void child(const struct repo *r, const char *cache, const struct stream *
     struct snapshot snap;
     char word;
     struct err err;
+    close(o->hear[1]); /* so that a parent that fails is noticed, not waited for */
+    close(o->say[0]);
     if (repo_try(r, cache, true, &store, &err) != ERR_OK || session_begin(store, NULL, false, &x, &err) != ERR_OK ||
         list_writer_open(x, NULL, &w, &err) != ERR_OK)
         _exit(1);
