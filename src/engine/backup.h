@@ -1,9 +1,9 @@
 /* Taking a snapshot of a set. Layer: engine.
  *
  * Promises
- *   BK1  ERR_OK only if everything named was stored (I3); ERR_PARTIAL when a snapshot was made but something is
- * missing, raw or damaged; ERR_NOTHING_STORED when no snapshot was made. BK2  a dry run goes the same way and stores
- * nothing.
+ *   BK1  ERR_OK only if everything named was stored (I3); ERR_PARTIAL: a snapshot was made, but something is
+ *        missing, raw or damaged; ERR_NOTHING_STORED: none was made.
+ *   BK2  a dry run goes the same way and stores nothing.
  */
 #ifndef SNAP_ENGINE_BACKUP_H
 #define SNAP_ENGINE_BACKUP_H
