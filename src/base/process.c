@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -367,4 +369,18 @@ enum errc process_capture(const char *command, size_t max, struct buf *out, stru
         out->len = before;
     }
     return rc;
+}
+
+enum errc process_who(char **host_out, char **user_out, struct err *err)
+{
+    char host[256] = "localhost", text[1024];
+    struct passwd pw, *found = NULL;
+    gethostname(host, sizeof host - 1);
+    enum errc rc = mem_strdup(host_out, host, err);
+    if (rc != ERR_OK)
+        return rc;
+    if (getpwuid_r(geteuid(), &pw, text, sizeof text, &found) == 0 && found)
+        return mem_strdup(user_out, found->pw_name, err);
+    snprintf(text, sizeof text, "%u", (unsigned)geteuid());
+    return mem_strdup(user_out, text, err);
 }

@@ -24,6 +24,8 @@ MUST_USE enum errc process_wait(pid_t pid, int *status_out, struct err *err);
 /* Give up root for good: supplementary groups cleared, gid then uid set, checked. No-op when already (uid, gid) and
  * not root. Also PR_SET_NO_NEW_PRIVS. */
 MUST_USE enum errc process_become(uid_t uid, gid_t gid, struct err *err);
+/* The name of this machine and of the user this process acts as (its number where it has no name). Both free(). */
+MUST_USE enum errc process_who(char **host_out, char **user_out, struct err *err);
 /* Run `sh -c command`, read at most max bytes of stdout into out; a non-zero exit is an error. stdin is /dev/null.
  * For password commands: out is the caller's to wipe. */
 MUST_USE enum errc process_capture(const char *command, size_t max, struct buf *out, struct err *err);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "base/process.h"
 #include "engine/marks.h"
 #include "engine/sink.h"
 
@@ -107,20 +107,6 @@ enum errc backup_adhoc_set(const char *const *paths, size_t count, char **out, s
 }
 
 /* --- preparing ---------------------------------------------------------------------------------------------------- */
-
-static enum errc fill_who(struct snapshot *snap, struct err *err)
-{
-    char host[256] = "localhost", text[1024];
-    struct passwd pw, *found = NULL;
-    gethostname(host, sizeof host - 1);
-    enum errc rc = mem_strdup(&snap->host, host, err);
-    if (rc != ERR_OK)
-        return rc;
-    if (getpwuid_r(geteuid(), &pw, text, sizeof text, &found) == 0 && found)
-        return mem_strdup(&snap->user, found->pw_name, err);
-    snprintf(text, sizeof text, "%u", (unsigned)geteuid());
-    return mem_strdup(&snap->user, text, err);
-}
 
 static enum errc fill_tags(struct snapshot *snap, const struct backup_options *opt, struct err *err)
 {
@@ -381,7 +367,7 @@ static enum errc run(struct backup *b, struct backup_outcome *out, struct err *e
     b->snap.time = b->opt->has_time ? b->opt->time : time_now();
     if (b->opt->of_run)
         b->snap.of_run = *b->opt->of_run;
-    enum errc rc = fill_who(&b->snap, err);
+    enum errc rc = process_who(&b->snap.host, &b->snap.user, err);
     if (rc == ERR_OK)
         rc = fill_tags(&b->snap, b->opt, err);
     if (rc == ERR_OK)

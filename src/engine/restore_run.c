@@ -1,4 +1,3 @@
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,21 +5,8 @@
 
 #include "base/io.h"
 #include "base/limits.h"
+#include "base/process.h"
 #include "engine/restore_work.h"
-
-static enum errc fill_who(struct run_record *r, struct err *err)
-{
-    char host[256] = "localhost", text[1024];
-    struct passwd pw, *found = NULL;
-    gethostname(host, sizeof host - 1);
-    enum errc rc = mem_strdup(&r->host, host, err);
-    if (rc != ERR_OK)
-        return rc;
-    if (getpwuid_r(geteuid(), &pw, text, sizeof text, &found) == 0 && found)
-        return mem_strdup(&r->user, found->pw_name, err);
-    snprintf(text, sizeof text, "%u", (unsigned)geteuid());
-    return mem_strdup(&r->user, text, err);
-}
 
 enum errc work_begin(struct restore_work *w, struct store *s, const char *verb, const struct restore_options *opt,
                      struct restore_outcome *out, struct err *err)
@@ -36,7 +22,7 @@ enum errc work_begin(struct restore_work *w, struct store *s, const char *verb, 
     if (rc == ERR_OK)
         rc = mem_strdup(&w->run.verb, verb, err);
     if (rc == ERR_OK)
-        rc = fill_who(&w->run, err);
+        rc = process_who(&w->run.host, &w->run.user, err);
     w->stage =
         (struct stage){.store = s, .snap = &w->snap, .run = w->run.id, .self_exe = opt->self_exe, .diag = opt->diag};
     out->run = w->run.id;
