@@ -185,6 +185,19 @@ static inline void store_streams(struct store *s, const struct stream *streams, 
     session_free(x);
 }
 
+/* A reference whose fingerprint is not that of the chunk is refused (ST1). */
+static inline void must_not_take_another_print(struct chunk_reader *c, struct chunk_ref *ref)
+{
+    static const struct fingerprint unknown;
+    static uint8_t plain[CHUNK_MAX_BYTES];
+    struct chunk_ref wrong = *ref;
+    struct err err;
+    if (memcmp(&ref->print, &unknown, sizeof unknown) == 0)
+        return;
+    wrong.print.b[5] ^= 1;
+    assert_int_not_equal(chunk_read_ref(c, &wrong, plain, &err), ERR_OK);
+}
+
 /* Reads a whole list. Each ENTRY with data is compared with the stream of its path: ERR_OK means that every byte of
  * every stream came back right, in order, and nothing else. Wrong bytes fail the test at once (I4). */
 static inline enum errc try_compare(struct store *s, const struct stream_root *root, const struct stream *streams,
@@ -223,8 +236,11 @@ static inline enum errc try_compare(struct store *s, const struct stream_root *r
             for (uint32_t i = 0; rc == ERR_OK && i < rec.u.run.count; i++) {
                 struct chunk_ref ref;
                 rc = run_ref_get(&refs, &rec.u.run, &ref, err);
-                if (rc == ERR_OK)
-                    rc = chunk_read(c, &ref.name, CHUNK_DATA, plain, ref.len, err);
+                if (rc == ERR_OK && i == 0)
+                    must_not_take_another_print(c, &ref);
+                if (rc == ERR_OK) /* both ways of checking */
+                    rc = i % 2 == 0 ? chunk_read_ref(c, &ref, plain, err)
+                                    : chunk_read(c, &ref.name, CHUNK_DATA, plain, ref.len, err);
                 if (rc != ERR_OK)
                     break;
                 uint64_t from = offset - (st->hole_len > 0 && offset >= st->hole_at + st->hole_len ? st->hole_len : 0);

@@ -64,11 +64,16 @@ struct catalog_pack {
     uint64_t bytes;
     uint32_t records;
     uint64_t run;
+    bool hashed; /* this machine saw its bytes hash to its name: it wrote them, or verified them so */
 };
+MUST_USE enum errc catalog_pack_hashed(struct catalog *c, uint32_t pack_id, struct err *err);
 /* ERR_MISSING_OBJECT when it is not there (any more: another process may have removed it). */
 MUST_USE enum errc catalog_pack_by_id(struct catalog *c, uint32_t pack_id, struct catalog_pack *out, struct err *err);
 /* Committed packs in order of id, one a call: the first with an id above after. *found_out false at the end. */
 MUST_USE enum errc catalog_pack_next(struct catalog *c, uint32_t after, struct catalog_pack *out, bool *found_out,
+                                     struct err *err);
+/* The same downwards: the first with an id below before; UINT32_MAX to begin. */
+MUST_USE enum errc catalog_pack_prev(struct catalog *c, uint32_t before, struct catalog_pack *out, bool *found_out,
                                      struct err *err);
 
 struct catalog_chunk {

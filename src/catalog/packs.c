@@ -127,6 +127,22 @@ enum errc catalog_pack_doubt(struct catalog *c, const struct digest *name, struc
     return change_end(c, &x, rc, err);
 }
 
+enum errc catalog_pack_hashed(struct catalog *c, uint32_t pack_id, struct err *err)
+{
+    sqlite3_stmt *s;
+    struct change x;
+    enum errc rc = change_begin(c, &x, err);
+
+    if (rc != ERR_OK)
+        return rc;
+    rc = db_stmt(c, STMT_PACK_HASHED, &s, err);
+    if (rc == ERR_OK) {
+        db_bind_int(s, 1, pack_id);
+        rc = db_run(c, s, err);
+    }
+    return change_end(c, &x, rc, err);
+}
+
 enum errc catalog_runs(struct catalog *c, uint64_t **out, size_t *count_out, struct err *err)
 {
     sqlite3_stmt *s;
@@ -207,6 +223,7 @@ static enum errc read_pack(struct catalog *c, enum stmt_id id, uint32_t key, str
     out->bytes = db_int(s, 2);
     out->records = (uint32_t)db_int(s, 3);
     out->run = db_int(s, 4);
+    out->hashed = db_int(s, 5) != 0;
     rc = db_copy(s, 1, out->name.b, sizeof out->name.b, err);
     db_done(s);
     return rc;
@@ -226,6 +243,12 @@ enum errc catalog_pack_next(struct catalog *c, uint32_t after, struct catalog_pa
                             struct err *err)
 {
     return read_pack(c, STMT_PACK_NEXT, after, out, found_out, err);
+}
+
+enum errc catalog_pack_prev(struct catalog *c, uint32_t before, struct catalog_pack *out, bool *found_out,
+                            struct err *err)
+{
+    return read_pack(c, STMT_PACK_PREV, before, out, found_out, err);
 }
 
 /* --- sweeping chunk rows -------------------------------------------------------------------------------------------

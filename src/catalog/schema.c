@@ -9,7 +9,7 @@ static const char schema_sql[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE history(number INTEGER PRIMARY KEY, digest BLOB NOT NULL);"
     "CREATE TABLE pack(id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, name BLOB NOT NULL UNIQUE,"
-    " bytes INTEGER NOT NULL, records INTEGER NOT NULL);"
+    " bytes INTEGER NOT NULL, records INTEGER NOT NULL, hashed INTEGER NOT NULL);"
     "CREATE INDEX pack_run ON pack(run) WHERE run <> 0;"
     "CREATE TABLE chunk(name BLOB NOT NULL, pack INTEGER NOT NULL, desc BLOB NOT NULL, PRIMARY KEY(name, pack))"
     " WITHOUT ROWID;"

@@ -16,12 +16,12 @@ enum {
 
 /* 0 leaves the choice to zstd. */
 struct tuning {
-    int level, window_log, strategy, hash_log, min_match;
+    int level, window_log, strategy, hash_log, min_match, acceleration;
 };
 
 struct codec {
-    ZSTD_CCtx *whole, *delta,
-        *plane; /* apart: changing the level of one context would set up its tables anew each time */
+    /* Apart: changing the level of one context would set up its tables anew each time. */
+    ZSTD_CCtx *whole, *delta, *planes[PLANE_KINDS];
     ZSTD_DCtx *decode;
     int min_match, min_match_digits; /* of whole */
 };
@@ -44,6 +44,7 @@ static enum errc make_encoder(const struct tuning *t, ZSTD_CCtx **out, struct er
         {ZSTD_c_strategy, t->strategy},
         {ZSTD_c_hashLog, t->hash_log},
         {ZSTD_c_minMatch, t->min_match},
+        {ZSTD_c_targetLength, t->acceleration}, /* of ZSTD_fast; above 0, literals stay as they are */
         {ZSTD_c_contentSizeFlag, 0},
         {ZSTD_c_checksumFlag, 0},
         {ZSTD_c_dictIDFlag, 0},
@@ -64,29 +65,32 @@ static enum errc make_encoder(const struct tuning *t, ZSTD_CCtx **out, struct er
 static struct tuning tuning_whole(int level)
 {
     if (level == 2)
-        return (struct tuning){level, WINDOW_LOG_WHOLE, ZSTD_fast, 15, 5};
-    return (struct tuning){level, WINDOW_LOG_WHOLE, 0, 0, 0};
+        return (struct tuning){level, WINDOW_LOG_WHOLE, ZSTD_fast, 15, 5, 0};
+    return (struct tuning){level, WINDOW_LOG_WHOLE, 0, 0, 0, 0};
 }
 
 static struct tuning tuning_delta(int level)
 {
     if (level == 3)
-        return (struct tuning){level, WINDOW_LOG_DELTA, ZSTD_dfast, 17, 5};
-    return (struct tuning){level, WINDOW_LOG_DELTA, 0, 0, 0};
+        return (struct tuning){level, WINDOW_LOG_DELTA, ZSTD_dfast, 17, 5, 0};
+    return (struct tuning){level, WINDOW_LOG_DELTA, 0, 0, 0, 0};
 }
 
 static enum errc make_contexts(struct codec *c, int level, int delta_level, struct err *err)
 {
     struct tuning whole = tuning_whole(level), delta = tuning_delta(delta_level);
-    /* Bytes of few values and no order: a search for matches finds short ones that cost more than they save. */
-    struct tuning plane = {1, WINDOW_LOG_WHOLE, ZSTD_fast, 6, 7};
+    static const struct tuning planes[PLANE_KINDS] = {
+        /* Few values and no order: a search for matches finds short ones that cost more than they save. */
+        [PLANE_SKEWED] = {1, WINDOW_LOG_WHOLE, ZSTD_fast, 6, 7, 0},
+        /* Between its runs of zeros there is nothing to find. */
+        [PLANE_GAPS] = {1, WINDOW_LOG_WHOLE, ZSTD_fast, 10, 7, 4},
+    };
     enum errc rc = make_encoder(&whole, &c->whole, err);
 
     if (rc == ERR_OK)
-        rc = make_encoder(&plane, &c->plane, err);
-
-    if (rc == ERR_OK)
         rc = make_encoder(&delta, &c->delta, err);
+    for (size_t i = 0; rc == ERR_OK && i < PLANE_KINDS; i++)
+        rc = make_encoder(&planes[i], &c->planes[i], err);
     if (rc != ERR_OK)
         return rc;
     c->min_match = whole.min_match;
@@ -121,7 +125,8 @@ void codec_free(struct codec *c)
         return;
     ZSTD_freeCCtx(c->whole);
     ZSTD_freeCCtx(c->delta);
-    ZSTD_freeCCtx(c->plane);
+    for (size_t i = 0; i < PLANE_KINDS; i++)
+        ZSTD_freeCCtx(c->planes[i]);
     ZSTD_freeDCtx(c->decode);
     free(c);
 }
@@ -153,13 +158,13 @@ static enum errc finish(ZSTD_CCtx *encoder, const void *src, size_t len, void *d
     return ERR_OK;
 }
 
-enum errc codec_compress_plane(struct codec *c, const void *src, size_t len, void *dst, size_t cap, size_t *len_out,
-                               struct err *err)
+enum errc codec_compress_plane(struct codec *c, enum plane_kind kind, const void *src, size_t len, void *dst,
+                               size_t cap, size_t *len_out, struct err *err)
 {
     *len_out = 0;
     if (len > CHUNK_MAX_BYTES)
         return err_fail(err, ERR_LIMIT, "a chunk of %zu bytes is too long to compress", len);
-    return finish(c->plane, src, len, dst, cap, len_out, err);
+    return finish(c->planes[kind], src, len, dst, cap, len_out, err);
 }
 
 enum errc codec_compress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len, void *dst,

@@ -33,9 +33,14 @@ void codec_free(struct codec *c);
  * the largest result that is worth having). prefix may be NULL (then level is used, else delta_level). */
 MUST_USE enum errc codec_compress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len,
                                   void *dst, size_t cap, size_t *len_out, struct err *err);
-/* The same for bytes of few values in no order (a byte plane): entropy coding, next to no search. */
-MUST_USE enum errc codec_compress_plane(struct codec *c, const void *src, size_t len, void *dst, size_t cap,
-                                        size_t *len_out, struct err *err);
+/* The same for a byte plane, with next to no search. */
+enum plane_kind {
+    PLANE_SKEWED, /* few values in no order: entropy coding */
+    PLANE_GAPS,   /* random bytes with runs of zeros between: only the runs are taken out */
+    PLANE_KINDS
+};
+MUST_USE enum errc codec_compress_plane(struct codec *c, enum plane_kind kind, const void *src, size_t len, void *dst,
+                                        size_t cap, size_t *len_out, struct err *err);
 /* Decode a frame to exactly plain_len bytes in dst. */
 MUST_USE enum errc codec_decompress(struct codec *c, const void *src, size_t len, const void *prefix, size_t prefix_len,
                                     void *dst, size_t plain_len, struct err *err);

@@ -1,9 +1,10 @@
-/* Byte planes: a chunk of 4-byte numbers split by byte position, each plane compressed or kept by itself. Layer: chunk.
+/* Byte planes: a chunk of 2-, 4- or 8-byte numbers split by byte position, each plane compressed or kept by itself.
+ * Layer: chunk.
  *
- * In float32 the sign and most of the exponent share one byte in four; that plane compresses well, the mantissa's not
- * at all. Compressed as one stream the four spoil each other's statistics: normalised random vectors take 0.926 of
- * their size by zstd, 0.836 by planes, at three times the speed, because only one plane in four is worked on
- * (docs/adr/0014). Which byte comes first does not matter, so a chunk may begin anywhere in a number.
+ * In a floating-point number the sign and most of the exponent share one byte; that plane compresses well, the
+ * mantissa's not at all. Compressed as one stream they spoil each other's statistics: normalised random float32 vectors
+ * take 0.926 of their size by zstd, 0.836 by planes, at three times the speed, because only one plane in four is worked
+ * on (docs/adr/0014). Which byte comes first does not matter, so a chunk may begin anywhere in a number.
  *
  * Payload (docs/format.md, "Byte planes"): for each plane u32 stored length << 1 | is_zstd; then the planes' bytes.
  * Plane k holds the bytes at positions k, k + width, k + 2 width ...
@@ -17,12 +18,14 @@
 
 #include "chunk/codec.h"
 
-enum { PLANES_WIDTH_4 = 4 };
+enum { PLANES_MAX_WIDTH = 8 };
 
-/* Which transform a chunk is worth, from a sample of it: TRANSFORM_PLANES_4, or TRANSFORM_NONE. */
+/* Bytes of an element: 2, 4 or 8; 0 for transforms that are not of byte planes. */
+unsigned planes_width(unsigned transform);
+/* Which transform a chunk is worth, from a sample of it; TRANSFORM_NONE when there is no sign of numbers. */
 enum transform_id planes_choose(const uint8_t *data, size_t len);
 
-/* The bytes of src[0..len) as planes, one behind the other in dst[0..len); and back. No overlap. */
+/* The bytes of src[0..len) as planes, one behind the other in dst[0..len); and back. width 2, 4 or 8. No overlap. */
 void planes_split(const uint8_t *src, size_t len, unsigned width, uint8_t *dst);
 void planes_join(const uint8_t *src, size_t len, unsigned width, uint8_t *dst);
 

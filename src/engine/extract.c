@@ -186,6 +186,7 @@ static enum errc begin_file(struct pass *p, const struct list_record *rec, struc
     atomic_init(&f->users, 1);
     pthread_mutex_init(&f->lock, NULL);
     buf_init(&f->entry_bytes, LIST_RECORD_MAX_BYTES + 64);
+    buf_init(&f->end_bytes, LIST_RECORD_MAX_BYTES + 64);
     p->file = f; /* from here on released with the pass */
     f->discard = p->x->discard;
     if (!f->discard)
@@ -272,13 +273,32 @@ static enum errc on_run(struct pass *p, const struct list_record *rec, struct er
     return ERR_OK;
 }
 
+/* Keep what x->each will be told. */
+static enum errc keep_end(struct pass *p, const struct list_record *rec, struct err *err)
+{
+    struct list_record copy;
+    bool more;
+    struct out_file *f = p->file;
+    if (!p->x->each || rec->u.end.facts_len == 0)
+        return ERR_OK;
+    enum errc rc = mem_strdup(&f->rel, rel_path(p), err);
+    if (rc == ERR_OK)
+        rc = buf_append(&f->end_bytes, rec->raw.data, rec->raw.len, err);
+    if (rc != ERR_OK)
+        return rc;
+    struct reader r = reader_of(f->end_bytes.data, f->end_bytes.len);
+    rc = list_record_get(&r, &copy, &more, err);
+    f->end = copy.u.end;
+    return rc;
+}
+
 static enum errc on_end(struct pass *p, const struct list_record *rec, struct err *err)
 {
-    enum errc rc = ERR_OK;
     if (rec->u.end.size > INT64_MAX)
         return err_fail(err, ERR_DAMAGED, "an entry is longer than a file can be");
     p->file->size = rec->u.end.size;
-    if (!p->job)
+    enum errc rc = keep_end(p, rec, err);
+    if (rc == ERR_OK && !p->job)
         rc = mem_alloc(&p->job, sizeof *p->job, err); /* an empty file, or only metadata left to do */
     if (rc != ERR_OK)
         return rc;
@@ -386,9 +406,6 @@ struct late {
     struct pass *pass;
     struct open_dir *stack; /* directories that hold the entry at hand */
     size_t depth, cap;
-    struct buf entry_bytes; /* of an entry with data, until its END */
-    struct entry entry;
-    bool in_file;
 };
 
 static enum errc finish_dir(struct late *l, struct err *err)
@@ -474,7 +491,6 @@ static enum errc late_entry(struct late *l, const struct list_record *rec, struc
     struct pass *p = l->pass;
     const struct entry *e = &rec->u.entry;
     bool wanted;
-    l->in_file = false;
     enum errc rc = map_path(p, e->path, e->path_len, &wanted, err);
     if (rc != ERR_OK || !wanted)
         return rc;
@@ -483,10 +499,6 @@ static enum errc late_entry(struct late *l, const struct list_record *rec, struc
         return rc;
     if (e->type == ENTRY_HARDLINK)
         return make_hard_link(p, e, err);
-    if (entry_has_data(e->type)) {
-        l->in_file = true;
-        return p->x->each ? keep(&l->entry_bytes, rec, &l->entry, err) : ERR_OK;
-    }
     if (e->type != ENTRY_DIR)
         return ERR_OK;
     rc = mem_grow(&l->stack, &l->cap, l->depth + 1, sizeof *l->stack, err);
@@ -508,17 +520,12 @@ static enum errc second_pass(struct pass *p, struct err *err)
     struct late l = {.pass = p};
     struct list_reader *list = NULL;
     bool more = true;
-    buf_init(&l.entry_bytes, LIST_RECORD_MAX_BYTES + 64);
     enum errc rc = list_reader_open(p->x->store, p->x->list, &list, err);
     while (rc == ERR_OK && more) {
         struct list_record rec;
         rc = list_reader_next(list, &rec, &more, err);
-        if (rc != ERR_OK || !more)
-            break;
-        if (rec.kind == LIST_ENTRY)
+        if (rc == ERR_OK && more && rec.kind == LIST_ENTRY)
             rc = late_entry(&l, &rec, err);
-        else if (rec.kind == LIST_END && l.in_file && p->x->each)
-            rc = p->x->each(p->x->arg, &l.entry, &rec.u.end, rel_path(p), err);
     }
     if (rc == ERR_OK)
         rc = leave_dirs(&l, NULL, err);
@@ -528,7 +535,6 @@ static enum errc second_pass(struct pass *p, struct err *err)
         buf_release(&l.stack[l.depth].bytes);
     }
     free(l.stack);
-    buf_release(&l.entry_bytes);
     list_reader_free(list);
     return rc;
 }

@@ -3,7 +3,7 @@
  * Promises
  *   EX1  nothing is made outside of the root directory: every path is checked, and opened below the root without
  *        following a link.
- *   EX2  every byte written has had its chunk's name checked.
+ *   EX2  every byte written has been checked against its chunk's name or fingerprint.
  *   EX3  memory is bounded, whatever the list holds.
  */
 #ifndef SNAP_ENGINE_EXTRACT_H
@@ -18,11 +18,11 @@ struct extract {
     const char *root_name; /* name below root_fd for the entry "" (a file's, a database's or a directory's own name) */
     bool suffixes;         /* a raw database: "-wal" becomes root_name-wal, not root_name/-wal */
     const char *only;      /* entries at or below this path of the list, which takes the place of ""; NULL or "": all */
-    bool discard;          /* write nothing: every chunk is read, and its name checked; root_fd is not used */
+    bool discard;          /* write nothing: every chunk is read and checked; root_fd is not used */
     const struct diag *diag;
     uint64_t bytes_before, bytes_total; /* for progress */
-    /* Called by one thread for each entry with data, after everything was written, in order; may be NULL. rel is the
-     * path below root_fd. */
+    /* Called by one thread for each entry with data and facts, as soon as its file is complete and while others are
+     * written, in no order; may be NULL. rel is the path below root_fd. */
     enum errc (*each)(void *arg, const struct entry *e, const struct entry_end *end, const char *rel, struct err *err);
     void *arg;
 };

@@ -9,11 +9,15 @@
 #include "base/io.h"
 #include "base/limits.h"
 
+enum { WRITEBACK_MIN_BYTES = 1 << 20 };
+
 struct extract_jobs {
     const struct extract *x;
-    struct queue *queue;
-    pthread_t workers[EXTRACT_WORKERS_MAX];
+    struct queue *queue;    /* of jobs */
+    struct queue *complete; /* of files that x->each is to see */
+    pthread_t workers[EXTRACT_WORKERS_MAX], each;
     unsigned worker_count;
+    bool each_runs;
     pthread_mutex_t lock; /* error, result */
     struct err error;
     struct extract_result result;
@@ -44,6 +48,8 @@ static void out_file_free(struct out_file *f)
     io_close_quietly(&f->fd);
     out_dir_drop(f->dir);
     buf_release(&f->entry_bytes);
+    buf_release(&f->end_bytes);
+    free(f->rel);
     pthread_mutex_destroy(&f->lock);
     free(f->name);
     free(f);
@@ -62,6 +68,7 @@ static void fail(struct extract_jobs *j, const struct err *err)
         j->error = *err;
     pthread_mutex_unlock(&j->lock);
     queue_close(j->queue);
+    queue_close(j->complete);
 }
 
 static enum errc first_error(struct extract_jobs *j, struct err *err)
@@ -106,6 +113,35 @@ static enum errc finish_file(struct worker_state *w, struct out_file *f, struct 
     return meta_apply(f->fd, NULL, &as_file, &opt, f->name, err);
 }
 
+/* All of the file is written. Takes it over. */
+static enum errc complete_file(struct worker_state *w, struct out_file *f, struct err *err)
+{
+    enum errc rc = finish_file(w, f, err);
+    if (rc == ERR_OK && f->end_bytes.len > 0) {
+        io_close_quietly(&f->fd);
+        if (queue_push(w->jobs->complete, f))
+            return ERR_OK;
+        rc = err_fail(err, ERR_INTERRUPTED, "stopped"); /* not the first error */
+    }
+    out_file_free(f);
+    return rc;
+}
+
+static void *each_thread(void *arg)
+{
+    struct extract_jobs *j = arg;
+    struct out_file *f;
+    struct err err;
+    enum errc rc = ERR_OK;
+    while (rc == ERR_OK && (f = queue_pop(j->complete)) != NULL) {
+        rc = j->x->each(j->x->arg, &f->entry, &f->end, f->rel, &err);
+        out_file_free(f);
+    }
+    if (rc != ERR_OK)
+        fail(j, &err);
+    return NULL;
+}
+
 static enum errc do_job(struct worker_state *w, struct job *job, struct err *err)
 {
     struct out_file *f = job->file;
@@ -115,13 +151,15 @@ static enum errc do_job(struct worker_state *w, struct job *job, struct err *err
         const struct chunk_ref *ref = &job->refs[i];
         if (ref->len > CHUNK_MAX_BYTES)
             return err_fail(err, ERR_DAMAGED, "a chunk is longer than the format allows");
-        rc = chunk_read(w->chunks, &ref->name, CHUNK_DATA, w->plain, ref->len, err);
+        rc = chunk_read_ref(w->chunks, ref, w->plain, err);
         if (rc == ERR_OK && !f->discard)
             rc = io_pwrite(f->fd, w->plain, ref->len, job->offsets[i], f->name, err);
         bytes += ref->len;
     }
     if (rc != ERR_OK)
         return err_wrap(err, "%.*s", (int)f->entry.path_len, f->entry.path);
+    if (!f->discard && bytes >= WRITEBACK_MIN_BYTES) /* so that the disk works meanwhile, not only at the sync */
+        io_start_writeback(f->fd, job->offsets[0], job->offsets[job->count - 1] - job->offsets[0] + CHUNK_MAX_BYTES);
     pthread_mutex_lock(&w->jobs->lock);
     w->jobs->result.bytes += bytes;
     uint64_t done = w->jobs->result.bytes;
@@ -148,10 +186,8 @@ static void *worker(void *arg)
         rc = do_job(&w, job, &err);
         if (rc != ERR_OK)
             out_file_drop(job->file);
-        else if (atomic_fetch_sub(&job->file->users, 1) == 1) {
-            rc = finish_file(&w, job->file, &err); /* the last part of this file */
-            out_file_free(job->file);
-        }
+        else if (atomic_fetch_sub(&job->file->users, 1) == 1)
+            rc = complete_file(&w, job->file, &err);
         free(job);
     }
     if (rc != ERR_OK)
@@ -175,6 +211,14 @@ enum errc extract_jobs_new(const struct extract *x, struct extract_jobs **out, s
     j->x = x;
     pthread_mutex_init(&j->lock, NULL);
     rc = queue_new(JOBS_QUEUED, &j->queue, err);
+    if (rc == ERR_OK)
+        rc = queue_new(COMPLETE_QUEUED, &j->complete, err);
+    if (rc == ERR_OK && x->each) {
+        int failed = pthread_create(&j->each, NULL, each_thread, j);
+        if (failed != 0)
+            rc = err_sys(err, ERR_INTERNAL, failed, "cannot start a thread");
+        j->each_runs = failed == 0;
+    }
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned want = cpus < 1 ? 1 : cpus > EXTRACT_WORKERS_MAX ? EXTRACT_WORKERS_MAX : (unsigned)cpus;
     while (rc == ERR_OK && j->worker_count < want) {
@@ -207,11 +251,18 @@ static void join(struct extract_jobs *j)
     queue_close(j->queue);
     while (j->worker_count > 0)
         pthread_join(j->workers[--j->worker_count], NULL);
+    queue_close(j->complete);
+    if (j->each_runs)
+        pthread_join(j->each, NULL);
+    j->each_runs = false;
     struct job *left;
     while ((left = queue_pop(j->queue)) != NULL) {
         out_file_drop(left->file);
         free(left);
     }
+    struct out_file *unseen;
+    while ((unseen = queue_pop(j->complete)) != NULL)
+        out_file_free(unseen);
 }
 
 enum errc extract_jobs_finish(struct extract_jobs *j, struct extract_result *result, struct err *err)
@@ -228,9 +279,10 @@ void extract_jobs_free(struct extract_jobs *j)
 {
     if (!j)
         return;
-    if (j->queue)
+    if (j->queue && j->complete)
         join(j);
     queue_free(j->queue);
+    queue_free(j->complete);
     pthread_mutex_destroy(&j->lock);
     free(j);
 }

@@ -9,7 +9,7 @@
 #include "engine/extract.h"
 #include "source/files/meta.h"
 
-enum { JOB_REFS = 64, JOBS_QUEUED = 64, EXTRACT_WORKERS_MAX = 8 };
+enum { JOB_REFS = 64, JOBS_QUEUED = 64, COMPLETE_QUEUED = 16, EXTRACT_WORKERS_MAX = 8 };
 
 /* A directory that files are being made in. */
 struct out_dir {
@@ -25,6 +25,9 @@ struct out_file {
     struct entry entry;
     int fd;               /* -1 until the first job made it */
     uint64_t size;        /* for a file that ends in a hole */
+    struct buf end_bytes; /* the END record that end points into; empty: nobody asks for it */
+    struct entry_end end;
+    char *rel;            /* path below root_fd, with end */
     pthread_mutex_t lock; /* fd */
     atomic_uint users;
 };

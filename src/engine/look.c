@@ -131,7 +131,7 @@ static enum errc dump_data(struct dump *d, struct list_walk *w, struct err *err)
             rc = write_zeros(d, (more ? offset : w->end.size) - written, err);
         if (rc != ERR_OK || !more)
             return rc;
-        rc = chunk_read(d->chunks, &ref.name, CHUNK_DATA, d->plain, ref.len, err);
+        rc = chunk_read_ref(d->chunks, &ref, d->plain, err);
         if (rc == ERR_OK)
             rc = io_write(d->fd, d->plain, ref.len, "the output", err);
         if (rc != ERR_OK)

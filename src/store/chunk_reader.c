@@ -119,7 +119,7 @@ static enum errc decode_payload(struct chunk_reader *r, const struct record_desc
                                 size_t prefix_len, uint8_t *dst, struct err *err)
 {
     size_t len = d->stored_len - SEAL_TAG_BYTES;
-    bool planes = d->transform == TRANSFORM_PLANES_4 && d->codec == CODEC_ZSTD;
+    bool planes = planes_width(d->transform) > 0 && d->codec == CODEC_ZSTD;
     if ((d->transform != TRANSFORM_NONE && !planes) || d->dict != 0)
         return err_fail(err, ERR_FORMAT_NEWER, "a record uses transform %u, which this program does not know",
                         d->transform);
@@ -198,8 +198,19 @@ static enum errc check_name(struct chunk_reader *r, const struct chunk_name *nam
     return rc;
 }
 
-enum errc chunk_read(struct chunk_reader *r, const struct chunk_name *name, enum chunk_type type, uint8_t *dst,
-                     size_t len, struct err *err)
+static enum errc check_print(struct chunk_reader *r, const struct fingerprint *print, const uint8_t *plain, size_t len,
+                             struct err *err)
+{
+    struct fingerprint again;
+    enum errc rc = namer_fingerprint(r->namer, plain, len, &again, err);
+    if (rc == ERR_OK && memcmp(&again, print, sizeof again) != 0)
+        rc = err_fail(err, ERR_DAMAGED, "a chunk's bytes are not those that its entry names");
+    return rc;
+}
+
+/* print: what to check against in place of the name, or NULL. */
+static enum errc read_any_copy(struct chunk_reader *r, const struct chunk_name *name, const struct fingerprint *print,
+                               enum chunk_type type, uint8_t *dst, size_t len, struct err *err)
 {
     struct catalog_chunk copies[COPIES_MAX];
     size_t count;
@@ -219,13 +230,27 @@ enum errc chunk_read(struct chunk_reader *r, const struct chunk_name *name, enum
         if (rc == ERR_OK)
             rc = read_copy(r, &copies[i], 0, 0, err);
         if (rc == ERR_OK)
-            rc = check_name(r, name, type, r->plain[0], len, err);
+            rc =
+                print ? check_print(r, print, r->plain[0], len, err) : check_name(r, name, type, r->plain[0], len, err);
         if (rc == ERR_OK) {
             memcpy(dst, r->plain[0], len);
             return ERR_OK;
         }
     }
     return err_wrap(err, "chunk %.16s", hex_encode(hex, name->b, NAME_BYTES));
+}
+
+enum errc chunk_read(struct chunk_reader *r, const struct chunk_name *name, enum chunk_type type, uint8_t *dst,
+                     size_t len, struct err *err)
+{
+    return read_any_copy(r, name, NULL, type, dst, len, err);
+}
+
+enum errc chunk_read_ref(struct chunk_reader *r, const struct chunk_ref *ref, uint8_t *dst, struct err *err)
+{
+    static const struct fingerprint unknown;
+    bool has_print = memcmp(&ref->print, &unknown, sizeof unknown) != 0;
+    return read_any_copy(r, &ref->name, has_print ? &ref->print : NULL, CHUNK_DATA, dst, ref->len, err);
 }
 
 enum errc chunk_check_stored(struct chunk_reader *r, struct pack_reader *p, const struct record_desc *d,

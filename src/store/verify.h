@@ -20,7 +20,7 @@ struct verify {
     pthread_mutex_t lock; /* result and what was found bad; taken without store.lock */
     size_t error_cap;
     bool more_errors, limited;
-    uint64_t bytes_expected, bytes_begun, pack_index; /* the last two and last_pack: under store.lock */
+    uint64_t bytes_expected, bytes_begun; /* the last and last_pack: under store.lock */
     uint32_t last_pack;
     struct bad_chunk *chunks; /* damaged records */
     size_t chunk_count, chunk_cap;

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import time
 
-from tools import Failed, tree_bytes
+from tools import Failed, tree_bytes, warm
 
 MINUTE = 60.0
 REST_SECONDS = 2
@@ -58,7 +58,6 @@ class Bench:
         subprocess.run([self.generator, verb, folder, "--scale", repr(factor), *options], check=True)
 
     def copy(self, source, target):
-        shutil.rmtree(target, ignore_errors=True)
         subprocess.run(["cp", "-r", source, target], check=True)
 
     @staticmethod
@@ -101,25 +100,31 @@ class Bench:
             shutil.rmtree(target, ignore_errors=True)
         self.targets = []
 
+    def drop_all(self):
+        """At the end of a round, so that no program is timed just after another's gigabytes were deleted."""
+        self.drop_targets()
+        for tool in self.tools:
+            tool.drop()
+        self.rest()
+
     def timed_copy(self, figure, data):
         target = self.new_target()
         subprocess.run(["sync"], check=True)
+        warm(data)
         start = time.monotonic()
         subprocess.run(["cp", "-r", data, target], check=True)
         subprocess.run(["sync", "-f", target], check=True)
         self.values.note(figure, "cp", time.monotonic() - start)
 
-    def one_restore(self, figure, tool, index, data, expected=None, keep=False):
-        """Restore snapshot index of data; compare it with the tree expected when that is given. keep: leave the target
-        for later, because a file system can be slow for minutes after it lost many files."""
+    def one_restore(self, figure, tool, index, data, expected=None):
+        """Restore snapshot index of data; compare it with the tree expected when that is given. The target is kept for
+        later: a file system can be slow for minutes after it lost many files or many bytes."""
         if tool.name == "snap" or len(self.tools) == 1:
             self.timed_copy(figure, data)
         target = self.new_target()
         self.values.note_run(figure, tool.name, tool.restore(index, target))
         if expected:
             self.must_equal(tool, expected, target + os.path.abspath(data))
-        if not keep:
-            self.drop_targets()
 
     def one_backup(self, figure, tool, data):
         before = tool.repo_bytes()
@@ -143,6 +148,7 @@ def main_group(bench, prefix="", scale=None):
     bench.generate("make", pristine, scale=scale)
     values.note(prefix + "data bytes", "all", tree_bytes(pristine))
     for number in bench.rounds():
+        shutil.rmtree(data, ignore_errors=True)
         bench.copy(pristine, data)
         bench.rest()
         for tool in bench.turns(number):
@@ -161,8 +167,7 @@ def main_group(bench, prefix="", scale=None):
             values.note_run(prefix + "list", tool.name, tool.list())
             if number == 0:
                 bench.one_restore(prefix + "restore of the first", tool, 0, data, expected=pristine)
-    for tool in bench.tools:
-        tool.drop()
+        bench.drop_all()
     for folder in (pristine, data):
         shutil.rmtree(folder)
 
@@ -216,7 +221,7 @@ def files_group(bench, prefix="", scale=None):
             tool.fresh()
             bench.one_backup(prefix + "files first", tool, data)
             bench.one_backup(prefix + "files unchanged", tool, data)
-            bench.one_restore(prefix + "files restore", tool, 1, data, data if number == 0 else None, keep=True)
+            bench.one_restore(prefix + "files restore", tool, 1, data, data if number == 0 else None)
             tool.drop()
     bench.drop_targets()
     shutil.rmtree(data)

@@ -15,12 +15,25 @@ class Result:
         self.rss_kib = rss_kib
 
 
-def run(argv, env, log, cwd=None, sync_dir=None, timed=True):
+def warm(path):
+    """Read everything below path, so that it is in the page cache: some machines take idle pages away after seconds."""
+    buffer = bytearray(1 << 20)
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with open(os.path.join(folder, name), "rb", buffering=0) as file:
+                while file.readinto(buffer):
+                    pass
+
+
+def run(argv, env, log, cwd=None, sync_dir=None, timed=True, reads=()):
     """Run argv with output into the file log. Seconds are wall time; when sync_dir is given, writing that file system
-    back counts too. rss_kib is the largest resident set of any process of the program: GNU time's %M."""
+    back counts too. What is below the paths in reads is in the page cache when it begins. rss_kib is the largest
+    resident set of any process of the program: GNU time's %M."""
     peak = log + ".rss"
     if timed:
         subprocess.run(["sync"], check=True)
+    for path in reads:
+        warm(path)
     with open(log, "wb") as out:
         start = time.monotonic()
         status = subprocess.call(["/usr/bin/time", "-f", "%M", "-o", peak, *argv], stdin=subprocess.DEVNULL, stdout=out,
@@ -72,20 +85,21 @@ class Tool:
         return run(argv, self.env, self.log, **options)
 
     def backup(self, path):
-        result = self.call(self.backup_command(path))
+        result = self.call(self.backup_command(path), reads=(path, self.repo, self.outside))
         self.count += 1
         return result
 
     def restore(self, index, target):
         """Restore snapshot index into target, which is made; an absolute path lies below target as it is."""
         os.makedirs(target)
-        return self.call(self.restore_command(index, target), cwd=target, sync_dir=target)
+        return self.call(self.restore_command(index, target), cwd=target, sync_dir=target,
+                         reads=(self.repo, self.outside))
 
     def verify(self):
-        return self.call(self.verify_command())
+        return self.call(self.verify_command(), reads=(self.repo, self.outside))
 
     def list(self):
-        return self.call(self.list_command())
+        return self.call(self.list_command(), reads=(self.outside,))
 
     def repo_bytes(self):
         return tree_bytes(self.repo)

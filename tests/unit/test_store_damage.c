@@ -250,7 +250,7 @@ static void lost_base(void **state)
     past_free(&p);
 }
 
-/* A record of the right pack under the wrong name: what chunk_read hands out has been named again (ST1). */
+/* A record of the right pack under the wrong name: what is handed out has been checked (ST1). */
 static void catalog_lies(void **state)
 {
     (void)state;
