@@ -30,6 +30,24 @@ static void test_page_sizes_byte_for_byte(void **state)
     bench_free(&b);
 }
 
+/* The version that a backup writes into page 1 is its own. */
+static void test_written_by_another_sqlite(void **state)
+{
+    static const uint8_t version[] = {0, 46, 153, 145}; /* 3,054,001 */
+    struct bench b;
+    struct captured o;
+
+    (void)state;
+    bench_new(&b);
+    db_script(b.db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b); " ROWS(300, 200));
+    overwrite(b.db, 96, version, sizeof version);
+    capture_db(&o, &b);
+    assert_exact(&o, &b);
+    assert_true(same_files(b.db, image_of(&b, 0)));
+    outcome_free(&o);
+    bench_free(&b);
+}
+
 static void test_reserved_bytes(void **state)
 {
     struct bench b;
@@ -389,6 +407,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_page_sizes_byte_for_byte),
+        cmocka_unit_test(test_written_by_another_sqlite),
         cmocka_unit_test(test_reserved_bytes),
         cmocka_unit_test(test_wal_at_rest_leaves_no_trace),
         cmocka_unit_test(test_wal_content_is_in_the_image),

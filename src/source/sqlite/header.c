@@ -42,5 +42,5 @@ bool db_header_parse(const uint8_t *data, size_t len, struct db_header *out)
 bool db_page1_same(const uint8_t *a, const uint8_t *b, size_t page_size)
 {
     return memcmp(a, b, 18) == 0 && memcmp(a + 20, b + 20, 4) == 0 && memcmp(a + 28, b + 28, 12) == 0 &&
-           memcmp(a + 44, b + 44, 48) == 0 && memcmp(a + 96, b + 96, page_size - 96) == 0;
+           memcmp(a + 44, b + 44, 48) == 0 && memcmp(a + 100, b + 100, page_size - 100) == 0;
 }

@@ -29,7 +29,8 @@ struct db_header {
 /* False when data[0..len) does not begin as a database with a page size that can be. */
 bool db_header_parse(const uint8_t *data, size_t len, struct db_header *out);
 
-/* Are two images of page 1 the same but for what a backup rewrites: bytes 24-27, 40-43, 92-95, and 18-19. */
+/* Are two images of page 1 the same but for what a backup rewrites: bytes 18-19, 24-27, 40-43, 92-95, and 96-99
+ * (the version of the SQLite that wrote last). */
 bool db_page1_same(const uint8_t *a, const uint8_t *b, size_t page_size);
 
 uint32_t be32(const uint8_t *p);
