@@ -1,23 +1,107 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/rows.h"
 #include "cli/verbs.h"
 
+/* Backups are told by their snapshots, everything else by its run record: two lists, merged by log number. */
+
+struct entry_of_log {
+    uint64_t number;
+    struct run_record run;
+};
 struct history {
-    struct cli *c;
-    struct columns *table;
-    json_t *all;
-    size_t count, max; /* max 0: no limit */
+    struct entry_of_log *all;
+    size_t count, cap;
 };
 
-static json_t *run_doc(const struct run_row *row)
+static enum errc add_run(struct history *h, uint64_t number, const struct run_record *run, struct err *err)
 {
-    const struct run_record *r = &row->run;
+    enum errc rc = mem_grow(&h->all, &h->cap, h->count + 1, sizeof *h->all, err);
+    if (rc == ERR_OK)
+        h->all[h->count++] = (struct entry_of_log){.number = number, .run = *run};
+    return rc;
+}
+
+static enum errc on_run(void *arg, struct run_row *row, struct err *err)
+{
+    enum errc rc = add_run(arg, row->number, &row->run, err);
+    if (rc == ERR_OK)
+        memset(&row->run, 0, sizeof row->run);
+    return rc;
+}
+
+/* A backup's run has the first digits of its snapshot's id. */
+static enum errc run_of_snapshot(const struct snapshot *snap, struct run_record *r, struct err *err)
+{
+    char text[160], read[32], added[32];
+    memset(r, 0, sizeof *r);
+    memcpy(r->id.b, snap->id.b, sizeof r->id.b);
+    r->begun = snap->time;
+    r->duration_ms = snap->duration_ms;
+    r->has_snapshot = true;
+    r->snapshot = snap->id;
+    snprintf(text, sizeof text, "%s read, %s added", size_format(read, snap->bytes_read),
+             size_format(added, snap->bytes_added));
+    enum errc rc = mem_strdup(&r->verb, snap->kind == SNAPSHOT_IMPORTED ? "import" : "backup", err);
+    if (rc == ERR_OK)
+        rc = mem_strdup(&r->state, snap->partial ? "partial" : "done", err);
+    if (rc == ERR_OK)
+        rc = mem_strdup(&r->detail, text, err);
+    if (rc == ERR_OK && snap->user)
+        rc = mem_strdup(&r->user, snap->user, err);
+    if (rc == ERR_OK && snap->host)
+        rc = mem_strdup(&r->host, snap->host, err);
+    if (rc != ERR_OK)
+        run_record_release(r);
+    return rc;
+}
+
+static enum errc on_snapshot(void *arg, struct snapshot_row *row, struct err *err)
+{
+    struct run_record run;
+    if (row->snap.kind == SNAPSHOT_FORENSIC) /* part of a restore */
+        return ERR_OK;
+    enum errc rc = run_of_snapshot(&row->snap, &run, err);
+    if (rc == ERR_OK && (rc = add_run(arg, row->sequence, &run, err)) != ERR_OK)
+        run_record_release(&run);
+    return rc;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct entry_of_log *x = a, *y = b;
+    return x->number < y->number ? 1 : x->number > y->number ? -1 : 0;
+}
+
+/* max 0: all. */
+static enum errc load_history(struct store *s, size_t max, struct history *h, struct err *err)
+{
+    struct snapshot_filter every = {.any_deleted = true, .last = max};
+    enum errc rc = catalog_run_records(store_catalog(s), NULL, NULL, on_run, h, err);
+    if (rc == ERR_OK)
+        rc = catalog_snapshots(store_catalog(s), &every, on_snapshot, h, err);
+    if (h->count > 0)
+        qsort(h->all, h->count, sizeof *h->all, newest_first);
+    while (max > 0 && h->count > max)
+        run_record_release(&h->all[--h->count].run);
+    return rc;
+}
+
+static void history_release(struct history *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        run_record_release(&h->all[i].run);
+    free(h->all);
+}
+
+static json_t *run_doc(const struct run_record *r, uint64_t number)
+{
     char hex[ID_HEX_BYTES];
     json_t *doc = json_doc(), *steps = json_list();
     json_put_str(doc, "run_id", run_hex(hex, &r->id));
-    json_put_u64(doc, "sequence", row->number);
+    json_put_u64(doc, "sequence", number);
     json_put_str(doc, "verb", r->verb);
     json_put_str(doc, "state", r->state);
     json_put_time(doc, "time", r->begun);
@@ -42,18 +126,9 @@ static json_t *run_doc(const struct run_row *row)
     return doc;
 }
 
-static enum errc on_run(void *arg, struct run_row *row, struct err *err)
+static enum errc add_line(struct columns *table, const struct run_record *r, struct err *err)
 {
-    struct history *h = arg;
-    const struct run_record *r = &row->run;
     char run[ID_HEX_BYTES], time[TIME_TEXT_BYTES], took[32], snap[ID_HEX_BYTES] = "";
-    if (h->max && h->count >= h->max)
-        return ERR_OK;
-    h->count++;
-    if (h->c->ui.json) {
-        json_add(h->all, run_doc(row));
-        return ERR_OK;
-    }
     if (r->has_snapshot)
         id_short(snap, &r->snapshot);
     const char *cells[] = {run_hex(run, &r->id),
@@ -64,27 +139,34 @@ static enum errc on_run(void *arg, struct run_row *row, struct err *err)
                            r->user ? r->user : "",
                            snap,
                            r->detail ? r->detail : ""};
-    return columns_add(h->table, cells, err);
+    return columns_add(table, cells, err);
 }
 
 static enum errc log_all(struct cli *c, struct store *s, size_t max, struct err *err)
 {
     static const char *const titles[] = {"RUN", "TIME", "WHAT", "STATE", "TOOK", "USER", "SNAPSHOT", "DETAIL"};
-    struct history h = {.c = c, .max = max};
-    enum errc rc = columns_new(titles, 8, &h.table, err);
-    if (rc != ERR_OK)
-        return rc;
-    columns_align_right(h.table, 4);
-    h.all = json_list();
-    rc = catalog_run_records(store_catalog(s), NULL, NULL, on_run, &h, err);
+    struct history h = {0};
+    struct columns *table = NULL;
+    json_t *docs = json_list();
+    enum errc rc = load_history(s, max, &h, err);
+    if (rc == ERR_OK)
+        rc = columns_new(titles, 8, &table, err);
+    if (rc == ERR_OK)
+        columns_align_right(table, 4);
+    for (size_t i = 0; rc == ERR_OK && i < h.count; i++)
+        if (c->ui.json)
+            json_add(docs, run_doc(&h.all[i].run, h.all[i].number));
+        else
+            rc = add_line(table, &h.all[i].run, err);
     if (rc == ERR_OK && c->ui.json)
-        ui_doc(&c->ui, json_incref(h.all));
+        ui_doc(&c->ui, json_incref(docs));
     else if (rc == ERR_OK && h.count == 0)
         ui_info(&c->ui, "Nothing has been recorded yet.");
     else if (rc == ERR_OK)
-        columns_print(h.table, &c->ui, "");
-    json_decref(h.all);
-    columns_free(h.table);
+        columns_print(table, &c->ui, "");
+    json_decref(docs);
+    columns_free(table);
+    history_release(&h);
     return rc;
 }
 
@@ -97,9 +179,8 @@ static void head_line(struct ui *ui, const char *label, const char *text)
     ui_out(ui, "\n");
 }
 
-static void show_run(struct cli *c, const struct run_row *row)
+static void show_run(struct cli *c, const struct run_record *r)
 {
-    const struct run_record *r = &row->run;
     char hex[ID_HEX_BYTES], time[TIME_TEXT_BYTES], took[32];
     struct ui *ui = &c->ui;
     head_line(ui, "run", run_hex(hex, &r->id));
@@ -126,21 +207,57 @@ static void show_run(struct cli *c, const struct run_row *row)
     }
 }
 
-static enum errc log_one(struct cli *c, struct store *s, const char *run, struct err *err)
+static enum errc show_one(struct cli *c, const struct run_record *r, uint64_t number)
+{
+    if (c->ui.json)
+        ui_doc(&c->ui, run_doc(r, number));
+    else
+        show_run(c, r);
+    return ERR_OK;
+}
+
+/* A backup, by its snapshot's id. *found_out false: no snapshot has it. */
+static enum errc log_backup(struct cli *c, struct store *s, const char *prefix, bool *found_out, struct err *err)
+{
+    struct snapshot_id ids[2];
+    size_t count = 0;
+    struct snapshot_row row = {0};
+    struct run_record run;
+    enum errc rc = catalog_snapshot_prefix(store_catalog(s), prefix, true, ids, 2, &count, err);
+    *found_out = count > 0;
+    if (rc == ERR_OK && count > 1)
+        rc = err_fail(err, ERR_AMBIGUOUS_ID, "more than one backup has an id that begins with '%s'", prefix);
+    if (rc != ERR_OK || count == 0)
+        return rc;
+    rc = cli_row(s, &ids[0], &row, err);
+    if (rc == ERR_OK && (rc = run_of_snapshot(&row.snap, &run, err)) == ERR_OK) {
+        rc = show_one(c, &run, row.sequence);
+        run_record_release(&run);
+    }
+    snapshot_row_release(&row);
+    return rc;
+}
+
+static enum errc log_one(struct cli *c, struct store *s, const char *prefix, struct err *err)
 {
     struct run_row row = {0};
-    enum errc rc = catalog_run(store_catalog(s), run, &row, err);
-    if (rc != ERR_OK) {
-        if (rc == ERR_UNKNOWN_ID)
-            err_hint(err, "Run 'snap log' to see what there is.");
+    struct err why;
+    bool found;
+    enum errc rc = catalog_run(store_catalog(s), prefix, &row, &why);
+    if (rc == ERR_OK) {
+        rc = show_one(c, &row.run, row.number);
+        run_record_release(&row.run);
         return rc;
     }
-    if (c->ui.json)
-        ui_doc(&c->ui, run_doc(&row));
-    else
-        show_run(c, &row);
-    run_record_release(&row.run);
-    return ERR_OK;
+    if (rc == ERR_UNKNOWN_ID) {
+        rc = log_backup(c, s, prefix, &found, err);
+        if (rc != ERR_OK || found)
+            return rc;
+        rc = ERR_UNKNOWN_ID;
+        err_hint(&why, "Run 'snap log' to see what there is.");
+    }
+    *err = why;
+    return rc;
 }
 
 enum errc cmd_log(struct cli *c, struct err *err)

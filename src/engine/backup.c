@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "engine/marks.h"
+#include "engine/run_note.h"
 #include "engine/sink.h"
 
 struct backup {
@@ -402,15 +403,34 @@ static enum errc put_hold(struct backup *b, const struct backup_outcome *out, st
     return rc;
 }
 
+/* So that 'snap log' tells in the morning why there is no snapshot. It may fail for the same reason: then nothing is
+ * kept. */
+static void note_failure(const struct backup *b, struct timestamp begun, const struct err *why)
+{
+    struct err ignored;
+    char detail[600];
+    snprintf(detail, sizeof detail, "%.*s%s%.480s", 100, b->snap.set ? b->snap.set : "", b->snap.set ? ": " : "",
+             why->message);
+    struct run_note note = {.verb = "backup",
+                            .state = why->code == ERR_INTERRUPTED ? "interrupted" : "failed",
+                            .detail = detail,
+                            .begun = begun,
+                            .begun_ns = b->begun_ns};
+    (void)!run_note_append(b->store, &note, &ignored);
+}
+
 enum errc backup_run(struct store *s, const struct backup_options *opt, struct backup_outcome *out, struct err *err)
 {
     struct backup b = {.store = s, .opt = opt, .begun_ns = monotonic_ns()};
+    struct timestamp begun = time_now();
     memset(out, 0, sizeof *out);
     enum errc rc = opt->hold ? marks_check_name(opt->hold, err) : ERR_OK;
     if (rc != ERR_OK)
         return rc;
     b.expected = estimate_start(opt->set, opt->diag);
     rc = run(&b, out, err);
+    if (rc != ERR_OK && err && !out->made && opt->kind == SNAPSHOT_BACKUP && !opt->dry_run)
+        note_failure(&b, begun, err);
     estimate_free(b.expected);
     session_free(b.session);
     snapshot_release(&b.snap);

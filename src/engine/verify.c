@@ -1,9 +1,11 @@
 #include "engine/verify.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/run_note.h"
 #include "engine/verify_databases.h"
 
 enum {
@@ -21,6 +23,8 @@ struct verifying {
     struct snapshot_id *ids; /* the chosen snapshots */
     size_t id_count, id_cap;
     uint32_t tried, proven; /* LEVEL_* bits */
+    struct timestamp begun;
+    uint64_t begun_ns;
 };
 
 void verify_outcome_release(struct verify_outcome *o)
@@ -187,6 +191,24 @@ static enum errc append_record(struct verifying *v, size_t from, size_t count, s
     return rc;
 }
 
+/* The run itself, after what it found out about each snapshot. */
+static enum errc append_run(const struct verifying *v, struct err *err)
+{
+    const struct store_verify_result *r = &v->out->store;
+    char detail[200], read[32];
+    if (r->error_count > 0)
+        snprintf(detail, sizeof detail, "damage in %zu %s", r->error_count, r->error_count == 1 ? "place" : "places");
+    else
+        snprintf(detail, sizeof detail, "%zu %s, %" PRIu64 " packs, %s read: no damage found", v->id_count,
+                 v->id_count == 1 ? "snapshot" : "snapshots", r->packs, size_format(read, r->bytes_read));
+    struct run_note note = {.verb = "verify",
+                            .state = r->error_count > 0 ? "damaged" : "done",
+                            .detail = detail,
+                            .begun = v->begun,
+                            .begun_ns = v->begun_ns};
+    return run_note_append(v->store, &note, err);
+}
+
 static enum errc record(struct verifying *v, struct err *err)
 {
     struct err why;
@@ -200,6 +222,8 @@ static enum errc record(struct verifying *v, struct err *err)
             rc = append_record(v, at, count, &why);
             at += count;
         } while (rc == ERR_OK && at < v->id_count);
+        if (rc == ERR_OK)
+            rc = append_run(v, &why);
     }
     v->out->recorded = rc == ERR_OK;
     if (rc == ERR_OK)
@@ -230,8 +254,7 @@ static enum errc verdict(const struct verifying *v, struct err *err)
 
 enum errc verify_run(struct store *s, const struct verify_options *opt, struct verify_outcome *out, struct err *err)
 {
-    struct verifying v = {.store = s, .opt = opt, .out = out};
-    uint64_t begun = monotonic_ns();
+    struct verifying v = {.store = s, .opt = opt, .out = out, .begun = time_now(), .begun_ns = monotonic_ns()};
     memset(out, 0, sizeof *out);
     enum errc rc = choose_snapshots(&v, err);
     if (rc == ERR_OK)
@@ -240,7 +263,7 @@ enum errc verify_run(struct store *s, const struct verify_options *opt, struct v
         rc = open_databases(&v, err);
     if (rc == ERR_OK)
         rc = record(&v, err);
-    out->duration_ms = (monotonic_ns() - begun) / 1000000;
+    out->duration_ms = (monotonic_ns() - v.begun_ns) / 1000000;
     if (rc == ERR_OK)
         rc = verdict(&v, err);
     free(v.ids);

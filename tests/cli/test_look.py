@@ -120,6 +120,26 @@ class Listing(Three):
         self.fails(1, "unknown-id", "log", "ffff0000ffff0000")
 
 
+    def test_log_of_backups_and_verifications(self):
+        rows = self.query("log")
+        self.assertEqual([r["verb"] for r in rows], ["backup"] * 4)
+        self.assertEqual([r["snapshot_id"] for r in rows], [s["id"] for s in reversed(self.query("list"))])
+        self.snap("verify", "--read-data")
+        self.assertEqual(self.query("log")[0]["verb"], "verify")
+        self.assertIn("no damage found", self.query("log")[0]["detail"])
+        self.assertEqual([r["verb"] for r in self.query("log", "--last", "2")], ["verify", "backup"])
+        one = self.query("log", self.a)
+        self.assertEqual((one["verb"], one["state"], one["snapshot_id"]), ("backup", "done", self.a))
+        self.assertEqual(one["run_id"], self.a[:16])
+        self.assertIn("verify", self.snap("log").out)
+
+    def test_a_backup_that_failed_is_in_the_log(self):
+        self.fails(1, "nothing-stored", "backup", self.path("nowhere"))
+        failed = self.query("log")[0]
+        self.assertEqual((failed["verb"], failed["state"], failed["snapshot_id"]), ("backup", "failed", None))
+        self.assertIn("nothing was stored", failed["detail"])
+
+
 class Inside(Three):
     def names(self, *args):
         return [os.path.relpath(e["path"], self.dir) for e in self.query("ls", *args)]
