@@ -28,7 +28,8 @@ struct stream {
     uint8_t *data;
     size_t len;
     uint32_t fixed;
-    uint64_t hole_at, hole_len; /* bytes of data before a hole; no hole when hole_len is 0 */
+    uint64_t hole_at, hole_len;  /* bytes of data before a hole; no hole when hole_len is 0 */
+    uint64_t row_bytes, rows_at; /* a hint for cuts; 0: none */
 };
 
 static inline enum errc repo_try(const struct repo *r, const char *cache, bool write, struct store **out,
@@ -141,6 +142,8 @@ static inline void put_stream(struct list_writer *w, const struct stream *s)
     struct entry_end end = {.state = STATE_EXACT, .size = s->len + s->hole_len};
     OK(list_writer_previous(w, s->path, strlen(s->path), &before, &test_err));
     OK(list_writer_begin(w, s->fixed, &test_err));
+    if (s->row_bytes > 0)
+        list_writer_rows(w, s->rows_at, s->row_bytes);
     size_t first = s->hole_len > 0 ? (size_t)s->hole_at : s->len;
     OK(list_writer_data(w, s->data, first, &test_err));
     if (s->hole_len > 0) {

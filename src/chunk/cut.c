@@ -80,13 +80,13 @@ static size_t scan(const uint64_t table[256], uint64_t mask, const uint8_t *data
     return 0;
 }
 
-/* The sum at the place behind data[0..min): the first at which a chunk may end. */
-static uint64_t sum_at_min(const struct gear *g, const uint8_t *data)
+/* The sum of the bytes before a place. */
+static uint64_t sum_before(const struct gear *g, const uint8_t *place)
 {
     uint64_t sum = 0;
 
-    for (size_t i = g->params.min - GEAR_WINDOW; i < g->params.min; i++)
-        sum = (sum << 1) + g->table[data[i]];
+    for (const uint8_t *p = place - GEAR_WINDOW; p < place; p++)
+        sum = (sum << 1) + g->table[*p];
     return sum;
 }
 
@@ -98,7 +98,7 @@ size_t cut_next(const struct gear *g, const uint8_t *data, size_t len, bool fina
 
     if (len < p->min)
         return final ? len : 0;
-    uint64_t sum = sum_at_min(g, data);
+    uint64_t sum = sum_before(g, data + p->min);
     size_t cut = scan(g->table, g->mask_small, data, p->min, normal, &sum);
     if (cut == 0)
         cut = scan(g->table, g->mask_large, data, normal, end, &sum);
@@ -112,27 +112,90 @@ static size_t distance(size_t a, size_t b)
     return a < b ? b - a : a - b;
 }
 
+/* Keep place `at` among out[0..count), the nearest to near first. False when it is too far, and those behind it are,
+ * too.
+ */
+static bool keep_nearest(size_t at, size_t near, size_t *out, size_t *count, size_t cap)
+{
+    size_t far = distance(at, near), place = *count;
+
+    if (*count == cap && distance(out[cap - 1], near) <= far)
+        return false; /* up to near each is nearer than the last; behind it they only get farther */
+    if (*count == cap)
+        place--;
+    else
+        ++*count;
+    for (; place > 0 && distance(out[place - 1], near) > far; place--)
+        out[place] = out[place - 1];
+    out[place] = at;
+    return true;
+}
+
 size_t cut_candidates(const struct gear *g, const uint8_t *data, size_t len, size_t near, size_t *out, size_t cap)
 {
     size_t end = len < g->params.max ? len : g->params.max, count = 0;
 
     if (end < g->params.min || cap == 0)
         return 0;
-    uint64_t sum = sum_at_min(g, data);
+    uint64_t sum = sum_before(g, data + g->params.min);
     for (size_t i = g->params.min; i < end; i++) {
         sum = (sum << 1) + g->table[data[i]];
-        if ((sum & g->mask_large) != 0)
-            continue;
-        size_t far = distance(i + 1, near), place = count;
-        if (count == cap && distance(out[cap - 1], near) <= far)
-            break; /* up to near each is nearer than the last; behind it they only get farther */
-        if (count == cap)
-            place--;
-        else
-            count++;
-        for (; place > 0 && distance(out[place - 1], near) > far; place--)
-            out[place] = out[place - 1];
-        out[place] = i + 1;
+        if ((sum & g->mask_large) == 0 && !keep_nearest(i + 1, near, out, &count, cap))
+            break;
     }
+    return count;
+}
+
+/* --- at borders of rows ---------------------------------------------------------------------------------------------
+ */
+
+/* A mask that one border in (bytes / row) passes, with as many bits more or less as the plain masks have. */
+static uint64_t row_mask(const struct gear *g, uint64_t row_bytes, int more)
+{
+    int bits = more;
+
+    for (uint64_t n = g->params.avg / row_bytes; n > 1; n /= 2)
+        bits++;
+    return bits <= 0 ? 0 : top_bits((unsigned)bits);
+}
+
+static size_t first_border(const struct gear *g, const struct cut_rows *rows)
+{
+    uint64_t min = g->params.min, at = rows->to_border;
+
+    return (size_t)(at >= min ? at : at + (min - at + rows->row_bytes - 1) / rows->row_bytes * rows->row_bytes);
+}
+
+size_t cut_next_row(const struct gear *g, const struct cut_rows *rows, const uint8_t *data, size_t len, bool final)
+{
+    const struct cut_params *p = &g->params;
+    uint64_t small = row_mask(g, rows->row_bytes, GEAR_NORMALISE),
+             large = row_mask(g, rows->row_bytes, -GEAR_NORMALISE);
+    size_t end = len < p->max ? len : p->max, last = 0;
+
+    if (len < p->min)
+        return final ? len : 0;
+    if (rows->to_border <= end)
+        for (size_t at = first_border(g, rows); at <= end; at += (size_t)rows->row_bytes) {
+            if ((sum_before(g, data + at) & (at < p->avg ? small : large)) == 0)
+                return at;
+            last = at;
+        }
+    if (len >= p->max)
+        return last > 0 && !(final && len == p->max) ? last : end;
+    return final ? end : 0;
+}
+
+size_t cut_candidates_row(const struct gear *g, const struct cut_rows *rows, const uint8_t *data, size_t len,
+                          size_t near, size_t *out, size_t cap)
+{
+    size_t end = len < g->params.max ? len : g->params.max, count = 0;
+    uint64_t large = row_mask(g, rows->row_bytes, -GEAR_NORMALISE);
+
+    if (end < g->params.min || cap == 0 || rows->to_border > end)
+        return 0;
+    for (size_t at = first_border(g, rows); at <= end; at += (size_t)rows->row_bytes)
+        if ((sum_before(g, data + at) & large) == 0 && !keep_nearest(at, near, out, &count, cap))
+            break;
     return count;
 }

@@ -7,6 +7,7 @@
  * Promises
  *   C1  min <= length <= max for every chunk but the last of a stream.
  *   C2  the same bytes from the same start give the same cut, however they are handed in.
+ *   C3  where rows are given, every cut but one forced by a row longer than max is at a border of rows.
  */
 #ifndef SNAP_CHUNK_CUT_H
 #define SNAP_CHUNK_CUT_H
@@ -43,5 +44,17 @@ size_t cut_next(const struct gear *g, const uint8_t *data, size_t len, bool fina
  * chunk again behind a change that moved it: a candidate is the right one when the bytes behind it have that chunk's
  * fingerprint (docs/adr/0002). Pure; any thread. Returns the count. */
 size_t cut_candidates(const struct gear *g, const uint8_t *data, size_t len, size_t near, size_t *out, size_t cap);
+
+/* Rows of equal length, for files whose format is known: a row of numbers stays whole, and only the bytes before each
+ * border are looked at. */
+struct cut_rows {
+    uint64_t row_bytes; /* at least CUT_ROW_MIN_BYTES */
+    uint64_t to_border; /* from data[0] to the first border: 0 when data begins with a row */
+};
+enum { CUT_ROW_MIN_BYTES = 256 };
+/* As cut_next and cut_candidates, at borders of rows only. */
+size_t cut_next_row(const struct gear *g, const struct cut_rows *rows, const uint8_t *data, size_t len, bool final);
+size_t cut_candidates_row(const struct gear *g, const struct cut_rows *rows, const uint8_t *data, size_t len,
+                          size_t near, size_t *out, size_t cap);
 
 #endif

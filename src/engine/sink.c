@@ -42,6 +42,11 @@ static enum errc on_begin(struct sink *sink, uint32_t fixed, struct err *err)
     return list_writer_begin(of(sink)->list, fixed, err);
 }
 
+static void on_rows(struct sink *sink, uint64_t data_offset, uint64_t row_bytes)
+{
+    list_writer_rows(of(sink)->list, data_offset, row_bytes);
+}
+
 static enum errc on_space(struct sink *sink, uint8_t **ptr, size_t *room, struct err *err)
 {
     return list_writer_space(of(sink)->list, ptr, room, err);
@@ -101,6 +106,7 @@ static const struct sink_ops ops = {
     .previous = on_previous,
     .node = on_node,
     .begin = on_begin,
+    .rows = on_rows,
     .space = on_space,
     .advance = on_advance,
     .data = on_data,

@@ -30,6 +30,9 @@ struct sink_ops {
      * fixed: cut at multiples of this (CUT_FIXED_BYTES), 0: by content. After previous() of the same path, that entry's
      * data is what the new data are compared with. */
     enum errc (*begin)(struct sink *s, uint32_t fixed, struct err *err);
+    /* May follow begin, with fixed 0, and may be NULL: from data_offset on the data are rows of row_bytes, and are best
+     * cut between them. A hint. */
+    void (*rows)(struct sink *s, uint64_t data_offset, uint64_t row_bytes);
     /* At least 64 KiB of room to write data to; then say how much of it was used. */
     enum errc (*space)(struct sink *s, uint8_t **ptr_out, size_t *room_out, struct err *err);
     enum errc (*advance)(struct sink *s, size_t len, struct err *err);

@@ -20,9 +20,10 @@ struct list_writer {
 
     /* the entry at hand */
     uint32_t fixed;
-    uint64_t offset; /* of the first byte not yet cut */
-    size_t start;    /* the same, in batch->data */
-    bool chunked;    /* has at least one chunk already */
+    uint64_t data_offset, row_bytes; /* rows to cut between; row_bytes 0: none */
+    uint64_t offset;                 /* of the first byte not yet cut */
+    size_t start;                    /* the same, in batch->data */
+    bool chunked;                    /* has at least one chunk already */
     struct matcher matcher;
     bool previous_found; /* seek found this path, its data records have not been used */
 };
@@ -269,23 +270,51 @@ static enum errc cut_overwritten(struct list_writer *w, size_t avail, bool final
     return ERR_OK;
 }
 
+/* The rows as seen from the first byte not yet cut. */
+static struct cut_rows rows_here(const struct list_writer *w)
+{
+    uint64_t into = w->offset < w->data_offset ? 0 : (w->offset - w->data_offset) % w->row_bytes;
+    return (struct cut_rows){.row_bytes = w->row_bytes,
+                             .to_border = w->offset < w->data_offset ? w->data_offset - w->offset
+                                          : into > 0                 ? w->row_bytes - into
+                                                                     : 0};
+}
+
+static size_t next_cut(const struct list_writer *w, const uint8_t *data, size_t avail, bool final)
+{
+    const struct gear *gear = &w->session->store->gear;
+    if (w->row_bytes == 0)
+        return cut_next(gear, data, avail, final);
+    struct cut_rows rows = rows_here(w);
+    return cut_next_row(gear, &rows, data, avail, final);
+}
+
+static size_t candidates(const struct list_writer *w, const uint8_t *data, size_t avail, size_t near, size_t *out,
+                         size_t cap)
+{
+    const struct gear *gear = &w->session->store->gear;
+    if (w->row_bytes == 0)
+        return cut_candidates(gear, data, avail, near, out, cap);
+    struct cut_rows rows = rows_here(w);
+    return cut_candidates_row(gear, &rows, data, avail, near, out, cap);
+}
+
 /* A change that moved what follows: among the places where a cut could be, one has the chunk after the expected one
  * behind it. */
 static enum errc cut_moved(struct list_writer *w, size_t avail, bool final, bool *done, bool *wait, struct err *err)
 {
     enum { CANDIDATES = 8 };
     const struct match_ref *ref = matcher_expected(&w->matcher);
-    const struct gear *gear = &w->session->store->gear;
     const uint8_t *data = w->batch->data + w->start;
     size_t ends[CANDIDATES];
     *done = *wait = false;
     if (!ref || ref->last || w->matcher.next + 1 >= w->matcher.count)
         return ERR_OK;
     const struct match_ref *next = &w->matcher.refs[w->matcher.next + 1];
-    *wait = !final && avail < gear->params.max + (size_t)next->ref.len;
+    *wait = !final && avail < w->session->store->gear.params.max + (size_t)next->ref.len;
     if (next->last || *wait)
         return ERR_OK;
-    size_t count = cut_candidates(gear, data, avail, ref->ref.len, ends, CANDIDATES);
+    size_t count = candidates(w, data, avail, ref->ref.len, ends, CANDIDATES);
     for (size_t i = 0; i < count && !*done; i++) {
         struct fingerprint print;
         if (next->ref.len > avail - ends[i])
@@ -315,7 +344,7 @@ static enum errc cut_content(struct list_writer *w, size_t avail, bool final, bo
     if (rc != ERR_OK || done || *wait)
         return rc;
     const uint8_t *data = w->batch->data + w->start;
-    uint32_t len = (uint32_t)cut_next(&w->session->store->gear, data, avail, final);
+    uint32_t len = (uint32_t)next_cut(w, data, avail, final);
     *wait = len == 0;
     if (*wait)
         return ERR_OK;
@@ -411,12 +440,22 @@ enum errc list_writer_begin(struct list_writer *w, uint32_t fixed, struct err *e
         push(w, (struct event){.kind = EVENT_BEGIN, .at = fixed});
         w->in_entry = true;
         w->fixed = fixed;
+        w->row_bytes = 0;
         w->offset = 0;
         w->start = w->batch->filled;
         w->chunked = false;
         matcher_reset(&w->matcher);
     }
     return done(w, rc);
+}
+
+void list_writer_rows(struct list_writer *w, uint64_t data_offset, uint64_t row_bytes)
+{
+    REQUIRE(w->in_entry && w->offset == 0);
+    if (row_bytes >= CUT_ROW_MIN_BYTES && row_bytes <= CHUNK_MAX_BYTES && data_offset <= INT64_MAX) {
+        w->data_offset = data_offset;
+        w->row_bytes = row_bytes;
+    }
 }
 
 enum errc list_writer_space(struct list_writer *w, uint8_t **ptr_out, size_t *room_out, struct err *err)

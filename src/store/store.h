@@ -124,6 +124,9 @@ MUST_USE enum errc list_writer_previous(struct list_writer *w, const char *path,
                                         const struct entry **entry_out, struct err *err);
 MUST_USE enum errc list_writer_node(struct list_writer *w, const struct entry *e, struct err *err);
 MUST_USE enum errc list_writer_begin(struct list_writer *w, uint32_t fixed, struct err *err);
+/* Right after begin, for content cuts: from data_offset on the data are rows of row_bytes each. Cuts then lie between
+ * rows. A hint: wrong or useless (under CUT_ROW_MIN_BYTES, over the largest chunk) does no harm. */
+void list_writer_rows(struct list_writer *w, uint64_t data_offset, uint64_t row_bytes);
 MUST_USE enum errc list_writer_space(struct list_writer *w, uint8_t **ptr_out, size_t *room_out, struct err *err);
 MUST_USE enum errc list_writer_advance(struct list_writer *w, size_t len, struct err *err);
 MUST_USE enum errc list_writer_data(struct list_writer *w, const void *data, size_t len, struct err *err);

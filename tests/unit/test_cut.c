@@ -191,6 +191,69 @@ static void more_data_is_asked_for_only_when_needed(void **state)
     assert_true(cut_next(&f->gear, f->data, CUT_FILES.max, false) > 0);
 }
 
+/* All cuts of a stream of rows behind a header; borders, bounds and an average near avg. */
+static size_t cut_rows(const struct fixture *f, const uint8_t *data, size_t len, size_t header, size_t row,
+                       size_t *cuts, bool *at_borders)
+{
+    size_t offset = 0, count = 0;
+
+    *at_borders = true;
+    while (offset < len) {
+        struct cut_rows rows = {
+            .row_bytes = row, .to_border = offset <= header ? header - offset : (row - (offset - header) % row) % row};
+        size_t n = cut_next_row(&f->gear, &rows, data + offset, len - offset, true);
+        assert_true(n > 0 && n <= CUT_FILES.max && (n >= CUT_FILES.min || offset + n == len));
+        offset += n;
+        *at_borders = *at_borders && (offset == len || (offset - header) % row == 0);
+        cuts[count++] = offset;
+    }
+    return count;
+}
+
+/* C3; and a row taken out moves the cuts behind it by a row, no more. */
+static void cuts_at_borders_of_rows(void **state)
+{
+    static size_t cuts[400], again[400];
+    static uint8_t without[STREAM_BYTES];
+    const struct fixture *f = *state;
+    static const size_t sizes[] = {256, 300, 1536, 3072, 6144, 40000, 100000, 200000};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        size_t row = sizes[i], gone = 128 + row * (STREAM_BYTES / row / 2), found = 0;
+        bool at_borders;
+        size_t count = cut_rows(f, f->data, STREAM_BYTES, 128, row, cuts, &at_borders);
+        assert_true(at_borders);
+        assert_true(count >= STREAM_BYTES / CUT_FILES.max && (row > 65536 || count <= STREAM_BYTES / 30000));
+        memcpy(without, f->data, gone);
+        memcpy(without + gone, f->data + gone + row, STREAM_BYTES - gone - row);
+        size_t fewer = cut_rows(f, without, STREAM_BYTES - row, 128, row, again, &at_borders);
+        assert_true(at_borders);
+        for (size_t k = 0, j = 0; k < count; k++) {
+            size_t expected = cuts[k] <= gone ? cuts[k] : cuts[k] - row;
+            while (j < fewer && again[j] < expected)
+                j++;
+            found += j < fewer && again[j] == expected;
+        }
+        assert_true(found + 3 >= count);
+    }
+    /* A row longer than max: cut all the same. More is asked for where it could matter. */
+    struct cut_rows huge = {.row_bytes = 600000, .to_border = 600000}, rows = {.row_bytes = 3072};
+    assert_int_equal(cut_next_row(&f->gear, &huge, f->data, STREAM_BYTES, true), CUT_FILES.max);
+    assert_int_equal(cut_next_row(&f->gear, &huge, f->data, 100000, false), 0);
+    assert_int_equal(cut_next_row(&f->gear, &huge, f->data, 100000, true), 100000);
+    assert_int_equal(cut_next_row(&f->gear, &rows, f->data, 100, false), 0);
+    assert_int_equal(cut_next_row(&f->gear, &rows, f->data, 0, true), 0);
+    size_t whole = cut_next_row(&f->gear, &rows, f->data, STREAM_BYTES, true);
+    for (size_t len = CUT_FILES.min; len <= CUT_FILES.max; len += 997) {
+        size_t n = cut_next_row(&f->gear, &rows, f->data, len, false); /* C2 */
+        assert_true(n == whole || (n == 0 && len < whole));
+    }
+    size_t ends[64], n = cut_candidates_row(&f->gear, &rows, f->data, STREAM_BYTES, whole, ends, 64);
+    assert_true(n > 0 && ends[0] == whole);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(ends[i] % 3072, 0);
+}
+
 /* A cut that cut_next makes is a candidate; all are in bounds, nearest first, and the same however many are wanted. */
 static void candidates_hold_every_cut(void **state)
 {
@@ -235,6 +298,7 @@ static void unusable_sizes_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cuts_at_borders_of_rows),
         cmocka_unit_test(golden_cuts),
         cmocka_unit_test(golden_small_cuts),
         cmocka_unit_test(c1_lengths_are_within_bounds),

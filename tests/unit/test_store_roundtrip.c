@@ -300,6 +300,68 @@ static void changes(void **state)
 
 enum { ENTRIES = 200000 };
 
+/* Every cut of the first entry but its end lies between rows. */
+static void must_cut_between_rows(struct store *s, const struct snapshot *snap, const struct stream *st)
+{
+    struct list_reader *l;
+    uint64_t offset = 0;
+    bool more = true;
+    OK(list_reader_open(s, &snap->items[0].list, &l, &test_err));
+    while (more) {
+        struct list_record rec;
+        OK(list_reader_next(l, &rec, &more, &test_err));
+        if (!more || rec.kind != LIST_RUN)
+            continue;
+        struct reader refs = reader_of(rec.refs.data, rec.refs.len);
+        for (uint32_t i = 0; i < rec.u.run.count; i++) {
+            struct chunk_ref ref;
+            OK(run_ref_get(&refs, &rec.u.run, &ref, &test_err));
+            offset += ref.len;
+            if (offset != st->len && (offset - st->rows_at) % st->row_bytes != 0)
+                fail_msg("a cut at %llu", (unsigned long long)offset);
+        }
+    }
+    assert_int_equal(offset, st->len);
+    list_reader_free(l);
+}
+
+/* Rows of numbers behind a header: cut between rows; a row gone from the middle, one overwritten and some appended cost
+ * no more than a few chunks. */
+static void rows(void **state)
+{
+    (void)state;
+    enum { ROW = 3072, HEAD = 128, ROWS = 2000, GONE = 900 };
+    struct repo r;
+    struct snapshot first, next;
+    struct stream st = {.path = "v", .len = HEAD + ROW * ROWS, .row_bytes = ROW, .rows_at = HEAD};
+    repo_new(&r);
+    st.data = random_bytes(st.len + 10 * ROW, 5);
+    store_streams(r.store, &st, 1, NULL, &first);
+    compare(r.store, &first, &st, 1);
+    must_cut_between_rows(r.store, &first, &st);
+
+    memmove(st.data + HEAD + ROW * GONE, st.data + HEAD + ROW * (GONE + 1), ROW * (ROWS - GONE - 1));
+    st.len -= ROW;
+    store_streams(r.store, &st, 1, &first, &next);
+    compare(r.store, &next, &st, 1);
+    must_cut_between_rows(r.store, &next, &st);
+    assert_true(next.chunks_new + next.chunks_delta <= 6);
+    assert_true(next.bytes_added < 20000);
+    snapshot_release(&first);
+
+    for (size_t i = 0; i < ROW; i++)
+        st.data[HEAD + ROW * 1500 + i] ^= 0x5a;
+    st.len += 10 * ROW;
+    store_streams(r.store, &st, 1, &next, &first);
+    compare(r.store, &first, &st, 1);
+    must_cut_between_rows(r.store, &first, &st);
+    assert_true(first.bytes_added < 11 * ROW + 20000 + 2 * 65536);
+    snapshot_release(&first);
+    snapshot_release(&next);
+    free(st.data);
+    repo_free(&r);
+}
+
 static void write_long_list(struct store *s, const struct snapshot *previous, size_t left_out, struct snapshot *snap)
 {
     struct session *x;
@@ -364,9 +426,9 @@ static void long_lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),          cmocka_unit_test(holes),       cmocka_unit_test(abandoned_and_reused),
-        cmocka_unit_test(constant_bytes), cmocka_unit_test(generations), cmocka_unit_test(changes),
-        cmocka_unit_test(long_lists),
+        cmocka_unit_test(sizes),          cmocka_unit_test(holes),      cmocka_unit_test(abandoned_and_reused),
+        cmocka_unit_test(constant_bytes), cmocka_unit_test(rows),       cmocka_unit_test(generations),
+        cmocka_unit_test(changes),        cmocka_unit_test(long_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
