@@ -17,7 +17,7 @@
 #include "format/log_record.h"
 
 struct catalog;
-enum { CATALOG_SCHEMA = 1, CATALOG_CACHE_BYTES = 2 << 20 };
+enum { CATALOG_SCHEMA = 1, CATALOG_CACHE_BYTES = 1 << 20 };
 
 /* dir is made (0700) when absent. ERR_CATALOG when what is there cannot be used. An absent one is made empty (head 0).
  * If dir cannot be written to, a temporary one in $TMPDIR (unlinked) serves this run and *temporary_out is set. */

@@ -9,7 +9,7 @@
  *   closed --add--> open --full or finish--> written (rows in the catalog, not durable) --sync--> published
  * Up to UNSYNCED_MAX packs wait as "written", so that their write-back has mostly happened when fdatasync is called. */
 
-enum { WRITE_BUFFER = 1 << 20, UNSYNCED_MAX = 16, RECORDS_MAX = 64 * 1024, PACKS_PER_DOUBLING = 1024 };
+enum { WRITE_BUFFER = 1 << 20, UNSYNCED_MAX = 16, RECORDS_MAX = 8 * 1024, PACKS_PER_DOUBLING = 1024 };
 
 struct written_pack {
     struct object_writer *writer;

@@ -21,8 +21,8 @@ enum {
     BATCH_BYTES = 1 << 20, /* data of one batch */
     BATCH_SLOTS = 1024,    /* chunks and references of one batch */
     BATCH_EVENTS = 6 * 1024,
-    BATCH_META_BYTES = 256 * 1024 + 2 * LIST_RECORD_MAX_BYTES, /* encoded list records */
-    BATCH_META_FULL = 256 * 1024,
+    BATCH_META_BYTES = 64 * 1024 + 2 * LIST_RECORD_MAX_BYTES, /* encoded list records */
+    BATCH_META_FULL = 64 * 1024,
     WORKERS_MAX = 8,
 };
 
