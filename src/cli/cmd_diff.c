@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/verbs.h"
 #include "engine/look.h"
+#include "source/vectors/vector_facts.h"
 
 struct comparing {
     struct cli *c;
@@ -17,6 +18,23 @@ static const char *const words[] = {[LOOK_ADDED] = "added",
                                     [LOOK_CONTENT] = "content",
                                     [LOOK_METADATA] = "metadata",
                                     [LOOK_TYPE] = "type"};
+
+/* What one side's facts tell of vectors; "" when nothing. */
+static const char *vectors_text(const struct entry_end *end, char *dst, size_t cap)
+{
+    struct fact_list facts;
+    dst[0] = '\0';
+    if (end && end->facts && fact_list_get(end->facts, end->facts_len, &facts, NULL) == ERR_OK) {
+        vector_facts_text(&facts, dst, cap);
+        fact_list_release(&facts);
+    }
+    return dst;
+}
+
+static void put_text(json_t *doc, const char *key, const char *text)
+{
+    json_put_str(doc, key, *text ? text : NULL);
+}
 
 static void print_json(struct comparing *x, const struct look_diff *d)
 {
@@ -32,8 +50,28 @@ static void print_json(struct comparing *x, const struct look_diff *d)
     else
         json_put_str(doc, "bytes_after", NULL);
     json_put_u64(doc, "bytes_differ", d->bytes_differ);
+    char text[VECTOR_FACTS_TEXT_BYTES];
+    put_text(doc, "vectors_before", vectors_text(d->end_before, text, sizeof text));
+    put_text(doc, "vectors_after", vectors_text(d->end_after, text, sizeof text));
     ui_out(&x->c->ui, "%s", x->total ? ",\n" : "\n");
     ui_element(&x->c->ui, doc);
+}
+
+/* "  [npy, 5 x 768 float32]", both sides when they differ. */
+static void print_vectors(struct ui *ui, const struct look_diff *d)
+{
+    char before[VECTOR_FACTS_TEXT_BYTES], after[VECTOR_FACTS_TEXT_BYTES];
+    vectors_text(d->end_before, before, sizeof before);
+    vectors_text(d->end_after, after, sizeof after);
+    if (!*before && !*after)
+        return;
+    ui_out(ui, "  [");
+    ui_name(ui, before, strlen(before));
+    if (strcmp(before, after) != 0) {
+        ui_out(ui, "%s", *before && *after ? " -> " : "");
+        ui_name(ui, after, strlen(after));
+    }
+    ui_out(ui, "]");
 }
 
 static void print_text(struct comparing *x, const struct look_diff *d)
@@ -47,6 +85,7 @@ static void print_text(struct comparing *x, const struct look_diff *d)
     if (d->change == LOOK_CONTENT)
         ui_out(ui, "  (%s -> %s, %s differ)", size_format(before, d->bytes_before), size_format(after, d->bytes_after),
                size_format(differ, d->bytes_differ));
+    print_vectors(ui, d);
     ui_out(ui, "\n");
 }
 

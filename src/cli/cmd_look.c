@@ -10,6 +10,7 @@
 #include "cli/rows.h"
 #include "cli/verbs.h"
 #include "engine/look.h"
+#include "source/vectors/vector_facts.h"
 
 struct looking {
     struct cli *c;
@@ -56,7 +57,29 @@ static json_t *entry_doc(const struct looking *l, const struct look_entry *e)
     json_put_str(doc, "consistency", state_text(e->end ? e->end->state : STATE_EXACT));
     if (e->end && e->end->reason)
         json_put_bytes(doc, "reason", e->end->reason, e->end->reason_len);
+    struct fact_list facts;
+    if (e->end && e->end->facts && fact_list_get(e->end->facts, e->end->facts_len, &facts, NULL) == ERR_OK) {
+        json_put_facts(doc, "facts", &facts);
+        fact_list_release(&facts);
+    }
     return doc;
+}
+
+/* What is known of its vectors: with -l all, else only what is wrong. */
+static void print_vectors(struct ui *ui, const struct look_entry *e, bool all)
+{
+    char text[VECTOR_FACTS_TEXT_BYTES];
+    struct fact_list facts;
+    if (!e->end || !e->end->facts || fact_list_get(e->end->facts, e->end->facts_len, &facts, NULL) != ERR_OK)
+        return;
+    const struct fact *ok = fact_find(&facts, "vectors.ok");
+    bool wrong = (ok && !ok->integer) || fact_find(&facts, "vectors.expected_dimension");
+    if ((all || wrong) && *vector_facts_text(&facts, text, sizeof text)) {
+        ui_out(ui, "  [");
+        ui_name(ui, text, strlen(text));
+        ui_out(ui, "]");
+    }
+    fact_list_release(&facts);
 }
 
 static void print_long(struct ui *ui, const struct look_entry *e)
@@ -97,6 +120,7 @@ static void print_entry(struct looking *l, const struct look_entry *e)
     }
     if (e->end && e->end->state != STATE_EXACT)
         ui_out(ui, "  [%s]", state_text(e->end->state));
+    print_vectors(ui, e, opt_given(&l->c->args, OPT_LONG));
     ui_out(ui, "\n");
 }
 

@@ -175,6 +175,7 @@ static enum errc read_options(struct restoring *r, struct restore_options *opt, 
                                     .source_count = p->counts[OPT_SOURCE],
                                     .dry_run = opt_given(p, OPT_DRY_RUN),
                                     .force = opt_given(p, OPT_FORCE),
+                                    .accept_dimension = opt_given(p, OPT_ACCEPT_DIMENSION),
                                     .diag = &r->c->diag};
     size_t word = 0;
     enum errc rc = opt_word(p, OPT_FORENSIC, 0, &word, err);

@@ -5,6 +5,8 @@
 
 #include "cli/rows.h"
 #include "cli/verbs.h"
+#include "engine/inspect.h"
+#include "engine/look.h"
 
 struct check { /* one verification of this snapshot */
     struct timestamp time;
@@ -62,7 +64,27 @@ static enum errc read_checks(struct cli *c, struct store *s, const struct snapsh
     return ERR_OK;
 }
 
-static json_t *item_doc(const struct item *it)
+/* How many vectors of which dimension, over all entries; null when there are none. */
+static json_t *vectors_doc(const struct inspect_summary *v)
+{
+    if (v->looked_at == 0)
+        return json_null();
+    json_t *doc = json_doc(), *dims = json_list();
+    json_put_u64(doc, "files", (uint64_t)(v->vector_files + v->databases));
+    json_put_u64(doc, "broken", (uint64_t)v->broken);
+    json_put_u64(doc, "wrong_dimension", (uint64_t)v->unfit);
+    for (size_t i = 0; i < v->dim_count; i++) {
+        json_t *one = json_doc();
+        json_put_u64(one, "dimension", (uint64_t)v->dims[i].dimension);
+        json_put_u64(one, "count", (uint64_t)v->dims[i].count);
+        json_put_u64(one, "files", (uint64_t)v->dim_files[i]);
+        json_add(dims, one);
+    }
+    json_put(doc, "dimensions", dims);
+    return doc;
+}
+
+static json_t *item_doc(const struct item *it, const struct inspect_summary *v)
 {
     json_t *doc = json_doc();
     json_put_str(doc, "source", it->source);
@@ -73,10 +95,12 @@ static json_t *item_doc(const struct item *it)
     json_put_u64(doc, "entries", it->entries);
     json_put_u64(doc, "bytes", it->bytes);
     json_put_facts(doc, "facts", &it->facts);
+    json_put(doc, "vectors", vectors_doc(v));
     return doc;
 }
 
-static void show_json(struct cli *c, const struct snapshot_row *row, const struct checks *h)
+static void show_json(struct cli *c, const struct snapshot_row *row, const struct inspect_summary *vectors,
+                      const struct checks *h)
 {
     const struct snapshot *s = &row->snap;
     json_t *doc = row_doc(row), *items = json_list(), *history = json_list();
@@ -88,7 +112,7 @@ static void show_json(struct cli *c, const struct snapshot_row *row, const struc
     json_put_u64(doc, "packs_added", s->pack_count);
     json_put_str(doc, "of_run", s->kind == SNAPSHOT_FORENSIC ? run_hex(run, &s->of_run) : NULL);
     for (size_t i = 0; i < s->item_count; i++)
-        json_add(items, item_doc(&s->items[i]));
+        json_add(items, item_doc(&s->items[i], &vectors[i]));
     json_put(doc, "items", items);
     for (size_t i = 0; i < h->count; i++) {
         char level[40];
@@ -134,7 +158,20 @@ static void show_fact(struct ui *ui, const struct fact *f)
     ui_out(ui, "\n");
 }
 
-static void show_items(struct ui *ui, const struct snapshot *s)
+static void show_vectors(struct ui *ui, const struct inspect_summary *v)
+{
+    char text[2048];
+    if (v->looked_at == 0)
+        return;
+    ui_out(ui, "    vectors %s", *inspect_summary_text(v, text, sizeof text) ? text : "of no dimension that is told");
+    if (v->broken > 0)
+        ui_out(ui, "; %" PRId64 " BROKEN %s", v->broken, v->broken == 1 ? "file" : "files");
+    if (v->unfit > 0)
+        ui_out(ui, "; %" PRId64 " %s NOT of the configured dimension", v->unfit, v->unfit == 1 ? "file" : "files");
+    ui_out(ui, "\n");
+}
+
+static void show_items(struct ui *ui, const struct snapshot *s, const struct inspect_summary *vectors)
 {
     for (size_t i = 0; i < s->item_count; i++) {
         const struct item *it = &s->items[i];
@@ -146,6 +183,7 @@ static void show_items(struct ui *ui, const struct snapshot *s)
         ui_out(ui, "\n    %s, %" PRIu64 " %s, %s, %s%s\n", item_type_text(it->type), it->entries,
                it->entries == 1 ? "entry" : "entries", size_format(size, it->bytes), state_text(it->state),
                it->good ? "" : ", NOT GOOD");
+        show_vectors(ui, &vectors[i]);
         for (size_t k = 0; k < it->facts.count; k++)
             show_fact(ui, &it->facts.facts[k]);
     }
@@ -191,12 +229,30 @@ static void show_checks(struct ui *ui, const struct checks *h)
     }
 }
 
+/* A snapshot whose lists are damaged can still be shown. */
+static enum errc sum_vectors(struct cli *c, struct store *s, const struct snapshot_row *row,
+                             struct inspect_summary *out, struct err *err)
+{
+    struct err why;
+    enum errc rc = look_vectors(s, &row->snap, out, &why);
+    if (rc == ERR_OK)
+        return ERR_OK;
+    if (rc == ERR_DAMAGED || rc == ERR_MISSING_OBJECT || rc == ERR_IO) {
+        ui_warning(&c->ui, err_name(rc), "%s", why.message);
+        return ERR_OK;
+    }
+    if (err)
+        *err = why;
+    return rc;
+}
+
 enum errc cmd_show(struct cli *c, struct err *err)
 {
     struct store *s = NULL;
     struct snapshot snap = {0};
     struct snapshot_row row = {0};
     struct checks checks = {0};
+    struct inspect_summary *vectors = NULL;
     enum errc rc = cli_open(c, ACCESS_READ, &s, err);
     if (rc == ERR_OK)
         rc = cli_snapshot(s, c->args.args[0], &snap, err);
@@ -206,13 +262,18 @@ enum errc cmd_show(struct cli *c, struct err *err)
     }
     if (rc == ERR_OK)
         rc = read_checks(c, s, &row, &checks, err);
+    if (rc == ERR_OK)
+        rc = mem_alloc(&vectors, (row.snap.item_count + 1) * sizeof *vectors, err);
+    if (rc == ERR_OK)
+        rc = sum_vectors(c, s, &row, vectors, err);
     if (rc == ERR_OK && c->ui.json) {
-        show_json(c, &row, &checks);
+        show_json(c, &row, vectors, &checks);
     } else if (rc == ERR_OK) {
         show_head(&c->ui, &row);
-        show_items(&c->ui, &row.snap);
+        show_items(&c->ui, &row.snap, vectors);
         show_checks(&c->ui, &checks);
     }
+    free(vectors);
     checks_release(&checks);
     snapshot_row_release(&row);
     store_close(s);

@@ -24,6 +24,7 @@ struct config_source {
     bool has_type, has_checkpoint, has_caches, has_one_fs;
     enum checkpoint_mode checkpoint;
     bool exclude_caches, one_file_system;
+    int64_t dimension; /* that all vectors have to have; 0: not given */
     struct strings exclude;
     int line; /* of its section */
 };

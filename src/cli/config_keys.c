@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/options.h"
+#include "source/vectors/vectors.h"
 
 enum errc config_fail(struct config_parse *p, const char *fmt, ...)
 {
@@ -192,17 +193,29 @@ static enum errc set_type(struct config_parse *p, struct config_source *s, const
     s->detect = false;
     if (strcmp(value, "sqlite") == 0)
         s->type = ITEM_SQLITE;
-    else if (strcmp(value, "files") == 0)
-        s->type = ITEM_FILES;
+    else if (strcmp(value, "files") == 0 || strcmp(value, "vectors") == 0)
+        s->type = ITEM_FILES; /* vector files are told from their content wherever they are */
     else
-        return config_fail(p, "unknown type '%s' of source '%s'; it is sqlite or files", value, s->name);
+        return config_fail(p, "unknown type '%s' of source '%s'; it is sqlite, files or vectors", value, s->name);
+    return ERR_OK;
+}
+
+static enum errc set_dimension(struct config_parse *p, struct config_source *s, const char *value)
+{
+    size_t n = 0;
+    if (s->dimension > 0)
+        return config_fail(p, "'dimension' is given twice");
+    if (opt_number("'dimension'", value, VECTOR_DIMENSION_MAX, &n, p->err) != ERR_OK)
+        return config_fail(p, "'dimension' is a number from 1 to %lld, not '%s'", (long long)VECTOR_DIMENSION_MAX,
+                           value);
+    s->dimension = (int64_t)n;
     return ERR_OK;
 }
 
 static enum errc source_key(struct config_parse *p, const char *key, const char *value)
 {
-    static const char *const known[] = {"type", "path", "checkpoint", "exclude", "exclude-caches", "one-file-system",
-                                        NULL};
+    static const char *const known[] = {
+        "type", "path", "checkpoint", "exclude", "exclude-caches", "one-file-system", "dimension", NULL};
     static const char *const modes[] = {"none", "passive", "truncate", NULL};
     struct config_source *s = &p->config->sources[p->config->source_count - 1];
     if (strcmp(key, "type") == 0)
@@ -221,6 +234,8 @@ static enum errc source_key(struct config_parse *p, const char *key, const char 
         return set_bool(p, &s->has_caches, key, value, &s->exclude_caches);
     if (strcmp(key, "one-file-system") == 0)
         return set_bool(p, &s->has_one_fs, key, value, &s->one_file_system);
+    if (strcmp(key, "dimension") == 0)
+        return set_dimension(p, s, value);
     return unknown_key(p, "source", key, known);
 }
 

@@ -64,7 +64,8 @@ static enum errc add_configured(struct backup_plan *p, const struct config *conf
                                  .detect = from->detect,
                                  .checkpoint = from->checkpoint,
                                  .one_file_system = from->one_file_system || opt_given(args, OPT_ONE_FILE_SYSTEM),
-                                 .exclude_caches = from->exclude_caches || opt_given(args, OPT_EXCLUDE_CACHES)};
+                                 .exclude_caches = from->exclude_caches || opt_given(args, OPT_EXCLUDE_CACHES),
+                                 .vector_dimension = from->dimension};
         give_excludes(set, i, &from->exclude, args, &at);
     }
     return rc;

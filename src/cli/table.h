@@ -52,9 +52,16 @@ enum opt_id {
     OPT_NEW_PASSWORD_FILE,
     OPT_LABEL,
     OPT_QUICK,
+    OPT_EXPECT_DIMENSION,
+    OPT_DIMENSION,
+    OPT_DTYPE,
+    OPT_ACCEPT_DIMENSION,
     OPT_COUNT,
     OPT_GLOBAL_LAST = OPT_VERSION /* ids up to it are understood by every command */
 };
+
+/* In the order of enum vector_dtype. */
+#define INSPECT_DTYPES "float16|bfloat16|float32|float64|int8|uint8|int16|uint16|int32|uint32|int64|uint64|bit"
 
 enum opt_value { VALUE_NONE, VALUE_TEXT, VALUE_PATH, VALUE_DIR, VALUE_WORDS };
 

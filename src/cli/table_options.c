@@ -51,6 +51,11 @@ static const struct opt_def options[OPT_COUNT] = {
                                "the new passphrase is the first line of FILE"},
     [OPT_LABEL] = {"label", 0, VALUE_TEXT, "TEXT", "a note shown by 'key list'"},
     [OPT_QUICK] = {"quick", 0, VALUE_NONE, NULL, "read headers only"},
+    [OPT_EXPECT_DIMENSION] = {"expect-dimension", 0, VALUE_TEXT, "N", "exit 16 unless all vectors have N dimensions"},
+    [OPT_DIMENSION] = {"dimension", 0, VALUE_TEXT, "N", "take a file that no format explains for rows of N numbers"},
+    [OPT_DTYPE] = {"dtype", 0, VALUE_WORDS, INSPECT_DTYPES, "the type of these numbers; float32"},
+    [OPT_ACCEPT_DIMENSION] = {"accept-dimension", 0, VALUE_NONE, NULL,
+                              "restore vectors of another dimension than is configured, or was captured"},
 };
 
 const struct opt_def *opt_def(enum opt_id id)

@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/path.h"
 #include "base/process.h"
+#include "engine/held_messages.h"
 #include "engine/marks.h"
 #include "engine/run_note.h"
 #include "engine/sink.h"
@@ -182,10 +184,11 @@ static const struct item *previous_item(const struct backup *b, const char *path
 /* --- capturing ---------------------------------------------------------------------------------------------------- */
 
 static enum errc run_source(struct backup *b, const struct source_spec *spec, enum item_type type,
-                            struct engine_sink *sink, struct capture_result *result, struct err *err)
+                            const struct diag *diag, struct engine_sink *sink, struct capture_result *result,
+                            struct err *err)
 {
     struct capture_options opt = {
-        .diag = b->opt->diag,
+        .diag = diag,
         .self_exe = b->opt->self_exe,
         .checkpoint = spec->checkpoint,
         .force_read = b->opt->force_read,
@@ -194,6 +197,7 @@ static enum errc run_source(struct backup *b, const struct source_spec *spec, en
         .exclude_caches = spec->exclude_caches,
         .exclude = spec->exclude,
         .exclude_count = spec->exclude_count,
+        .vector_dimension = spec->vector_dimension,
     };
     if (b->has_previous)
         opt.previous_look = b->previous_look;
@@ -202,25 +206,54 @@ static enum errc run_source(struct backup *b, const struct source_spec *spec, en
     return files_capture(spec->path, &sink->sink, &opt, result, err);
 }
 
-static enum errc capture_with(struct backup *b, const struct source_spec *spec, enum item_type type,
-                              const struct item *previous, struct item *item, struct capture_result *result,
-                              struct err *err)
+static enum errc capture_once(struct backup *b, const struct source_spec *spec, enum item_type type,
+                              const struct item *previous, const struct diag *diag, struct item *item,
+                              struct capture_result *result, uint64_t *failed_out, struct err *err)
 {
     struct engine_sink sink;
     struct list_writer *list;
     enum errc rc = list_writer_open(b->session, previous ? &previous->list : NULL, &list, err);
     if (rc != ERR_OK)
         return rc;
-    engine_sink_init(&sink, list, spec->path, b->opt->diag);
+    engine_sink_init(&sink, list, spec->path, diag);
     sink.bytes_before = b->snap.bytes_source;
     sink.expected = b->expected;
-    rc = run_source(b, spec, type, &sink, result, err);
+    rc = run_source(b, spec, type, diag, &sink, result, err);
     if (rc == ERR_OK)
         rc = list_writer_finish(list, &item->list, err);
     list_writer_free(list);
-    b->failed_count += sink.failed_count;
+    *failed_out = sink.failed_count;
     if (sink.failed_count > 0)
         result->good = false;
+    return rc;
+}
+
+/* Files that are one store and changed while they were read are captured again, with all of their source, as long as
+ * that costs little; then they are stored as fuzzy. What a try that is given up has said is not told. */
+enum { STORE_TRIES = 3, STORE_PAUSE_NS = 250000000 };
+static const uint64_t store_again_max_bytes = UINT64_C(1) << 30;
+
+static enum errc capture_with(struct backup *b, const struct source_spec *spec, enum item_type type,
+                              const struct item *previous, struct item *item, struct capture_result *result,
+                              struct err *err)
+{
+    struct held_messages held;
+    uint64_t failed = 0, read = 0;
+    held_init(&held, b->opt->diag);
+    enum errc rc = ERR_OK;
+    for (int i = 0; i < STORE_TRIES; i++) {
+        rc = capture_once(b, spec, type, previous, &held.diag, item, result, &failed, err);
+        read += result->bytes_read;
+        if (rc != ERR_OK || result->disturbed == 0 || i == STORE_TRIES - 1 || read > store_again_max_bytes)
+            break;
+        held_drop(&held);
+        fact_list_release(&result->facts);
+        *result = (struct capture_result){.good = true};
+        nanosleep(&(struct timespec){.tv_nsec = STORE_PAUSE_NS}, NULL);
+    }
+    result->bytes_read = read;
+    b->failed_count += failed;
+    held_release(&held);
     return rc;
 }
 

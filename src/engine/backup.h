@@ -18,6 +18,7 @@ struct source_spec {
     bool detect;         /* find the type from the content at capture */
     enum checkpoint_mode checkpoint;
     bool one_file_system, exclude_caches;
+    int64_t vector_dimension; /* 0: any */
     const char *const *exclude;
     size_t exclude_count;
 };

@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "engine/inspect.h"
 #include "engine/list_walk.h"
 
 /* Lists hold paths relative to their item's; people name absolute ones. */
@@ -93,6 +94,36 @@ enum errc look_ls(struct store *s, const struct snapshot *snap, const char *path
             return rc;
     }
     return path && l.count == 0 ? unknown_path(path, err) : ERR_OK;
+}
+
+/* --- vectors --------------------------------------------------------------------------------------------------------
+ */
+
+struct adding {
+    const struct snapshot *snap;
+    struct inspect_summary *sums;
+};
+
+static enum errc add_facts(void *arg, const struct look_entry *e, struct err *err)
+{
+    const struct adding *a = arg;
+    struct fact_list facts;
+    if (!e->end || !e->end->facts)
+        return ERR_OK;
+    enum errc rc = fact_list_get(e->end->facts, e->end->facts_len, &facts, err);
+    if (rc != ERR_OK)
+        return rc;
+    inspect_summary_facts(&a->sums[e->item - a->snap->items], &facts);
+    fact_list_release(&facts);
+    return ERR_OK;
+}
+
+enum errc look_vectors(struct store *s, const struct snapshot *snap, struct inspect_summary *sums, struct err *err)
+{
+    struct adding a = {.snap = snap, .sums = sums};
+    for (size_t i = 0; i < snap->item_count; i++)
+        sums[i] = (struct inspect_summary){.looked_at = 0};
+    return look_ls(s, snap, NULL, add_facts, &a, err);
 }
 
 /* --- dump -----------------------------------------------------------------------------------------------------------

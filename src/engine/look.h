@@ -16,6 +16,10 @@ typedef enum errc look_fn(void *arg, const struct look_entry *e, struct err *err
 /* Every entry of the snapshot at or below path (absolute; NULL: all). ERR_UNKNOWN_PATH when path names nothing. */
 MUST_USE enum errc look_ls(struct store *s, const struct snapshot *snap, const char *path, look_fn *fn, void *arg,
                            struct err *err);
+struct inspect_summary;
+/* What the facts of all entries tell of vectors, into sums[0..snap->item_count), which are zeroed. */
+MUST_USE enum errc look_vectors(struct store *s, const struct snapshot *snap, struct inspect_summary *sums,
+                                struct err *err);
 /* Write one entry's bytes to fd (a pipe or file), holes as zeros. path is absolute. ERR_UNKNOWN_PATH. A damaged chunk
  * is an error before any of that chunk's bytes are written. */
 MUST_USE enum errc look_dump(struct store *s, const struct snapshot *snap, const char *path, int fd, struct err *err);
@@ -25,6 +29,7 @@ struct look_diff {
     enum look_change change;
     const char *abs_path;
     const struct entry *before, *after;               /* NULL when absent */
+    const struct entry_end *end_before, *end_after;   /* NULL without data, too */
     uint64_t bytes_before, bytes_after, bytes_differ; /* bytes of chunks of after that before does not have at all */
 };
 /* In order of paths; both snapshots' items matched by path. */

@@ -143,6 +143,8 @@ static enum errc tell(struct diff *d, enum look_change change, bool before, bool
     struct look_diff out = {.change = change,
                             .abs_path = abs_path,
                             .before = before ? &d->before.walk.entry : NULL,
+                            .end_before = before && d->before.walk.has_end ? &d->before.walk.end : NULL,
+                            .end_after = after && d->after.walk.has_end ? &d->after.walk.end : NULL,
                             .after = after ? &d->after.walk.entry : NULL,
                             .bytes_before = before ? side_bytes(&d->before) : 0,
                             .bytes_after = after ? side_bytes(&d->after) : 0,

@@ -22,6 +22,7 @@ struct part {
     uint32_t page_size;        /* databases */
     bool has_databases;        /* a directory with databases in it */
     bool swapped, facts_match; /* this run's, not kept */
+    bool vectors_differ;       /* staged ones are not those that were captured, which was accepted */
     struct buf root_bytes;     /* the root's ENTRY record, which root points into */
     struct entry root;
     struct fact_list facts; /* captured, of a database */

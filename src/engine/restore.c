@@ -4,6 +4,7 @@
 
 #include "base/io.h"
 #include "base/path.h"
+#include "engine/prove_vectors.h"
 #include "engine/restore_work.h"
 
 /* --- in place
@@ -65,6 +66,8 @@ enum errc restore_run(struct store *s, const struct restore_options *opt, struct
         rc = store_find_snapshot(s, opt->snapshot, true, &w.snap, err);
     if (rc == ERR_OK)
         rc = parts_select(s, &w.snap, opt, &w.parts, err);
+    if (rc == ERR_OK)
+        rc = prove_items(&w.snap, &w.parts, opt->accept_dimension, err);
     if (rc == ERR_OK && !opt->target && !opt->dry_run && store_is_read_only(s)) {
         (void)err_fail(err, ERR_READ_ONLY,
                        "a restore in place keeps a forensic copy in the repository, and %s cannot be written to",

@@ -30,6 +30,7 @@ struct restore_options {
     size_t include_count;
     enum forensic_mode forensic;
     bool dry_run, force;
+    bool accept_dimension; /* of vectors: another than is configured, or than was captured */
     /* Asked after the plan is made, before anything changes: false ends with ERR_NEEDS_YES. NULL: do not ask. */
     bool (*confirm)(void *arg, const struct restore_outcome *plan);
     void *confirm_arg;

@@ -23,8 +23,12 @@ enum errc work_begin(struct restore_work *w, struct store *s, const char *verb, 
         rc = mem_strdup(&w->run.verb, verb, err);
     if (rc == ERR_OK)
         rc = process_who(&w->run.host, &w->run.user, err);
-    w->stage =
-        (struct stage){.store = s, .snap = &w->snap, .run = w->run.id, .self_exe = opt->self_exe, .diag = opt->diag};
+    w->stage = (struct stage){.store = s,
+                              .snap = &w->snap,
+                              .run = w->run.id,
+                              .self_exe = opt->self_exe,
+                              .accept_dimension = opt->accept_dimension,
+                              .diag = opt->diag};
     out->run = w->run.id;
     return rc;
 }
@@ -144,7 +148,7 @@ enum errc work_outcome(struct restore_work *w, struct err *err)
         item->bytes = p->bytes;
         item->entries = p->entries;
         item->done = outer->swapped;
-        item->facts_match = p->facts_match;
+        item->facts_match = p->facts_match && !p->vectors_differ;
         o->bytes += p->bytes;
         rc = mem_strdup(&item->source, from ? from->source : "", err);
         if (rc == ERR_OK)

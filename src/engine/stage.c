@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "engine/extract.h"
+#include "engine/prove_vectors.h"
 #include "source/source.h"
 
 /* --- the place ---------------------------------------------------------------------------------------------------- */
@@ -366,9 +367,10 @@ static enum errc prove_entry(void *arg, const struct entry *e, const struct entr
     struct proving *v = arg;
     struct fact_list captured = {0}, seen = {0};
     char *path = NULL, text[600];
-    if (e->type != ENTRY_SQLITE || !end->facts || end->state == STATE_RAW)
-        return ERR_OK;
-    enum errc rc = path_join(v->part->staging, rel, &path, err);
+    enum errc rc = prove_vectors(v->stage, v->part, e, end, rel, err);
+    if (rc != ERR_OK || e->type != ENTRY_SQLITE || !end->facts || end->state == STATE_RAW)
+        return rc;
+    rc = path_join(v->part->staging, rel, &path, err);
     if (rc == ERR_OK)
         rc = fact_list_get(end->facts, end->facts_len, &captured, err);
     if (rc == ERR_OK && !fact_find(&captured, "page_size"))
@@ -379,8 +381,6 @@ static enum errc prove_entry(void *arg, const struct entry *e, const struct entr
         rc = err_fail(err, ERR_CHECK_FAILED, "the staged copy of %s%s%.*s is not what was captured: %s", v->part->path,
                       e->path_len ? "/" : "", (int)e->path_len, e->path, text);
 out:
-    if (rc == ERR_OK)
-        v->part->facts_match = true;
     fact_list_release(&captured);
     fact_list_release(&seen);
     free(path);

@@ -19,6 +19,7 @@ struct stage {
     const struct snapshot *snap;
     struct run_id run;
     const char *self_exe;
+    bool accept_dimension; /* of vectors: prove_vectors.h */
     const struct diag *diag;
     uint64_t bytes_done, bytes_total;
 };

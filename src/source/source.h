@@ -64,20 +64,23 @@ struct capture_options {
     bool exclude_caches;        /* directories with a CACHEDIR.TAG */
     const char *const *exclude; /* patterns (path_matches) */
     size_t exclude_count;
+    int64_t vector_dimension;       /* vectors of another are stored, marked and no good; 0: any will do */
     struct timestamp previous_look; /* when the previous snapshot of this item began; {0,0}: none */
 };
 
 struct capture_result {
     enum entry_state worst;  /* of all entries */
-    bool good;               /* nothing failed, no database is damaged */
+    bool good;               /* nothing failed, no database and no vector file is damaged or of the wrong dimension */
     uint64_t entries, bytes; /* bytes: of the source as seen (holes left out) */
     uint64_t bytes_read;     /* what was actually read */
     struct fact_list facts;  /* of the item; the caller releases */
+    uint64_t disturbed;      /* stores of several files that changed while they were read: worth another capture */
 };
 
 /* files/: a directory tree or a single file (root entry ""). root is absolute. A root that does not exist:
  * ERR_SOURCE_MISSING; one that cannot be read: ERR_SOURCE_UNREADABLE (and nothing reached the sink). SQLite databases
- * found inside are captured by sqlite_capture_entry. */
+ * found inside are captured by sqlite_capture_entry; a vector file's end has the facts of vector_facts.h, unless it is
+ * fuzzy. */
 MUST_USE enum errc files_capture(const char *root, struct sink *sink, const struct capture_options *opt,
                                  struct capture_result *out, struct err *err);
 

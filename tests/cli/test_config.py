@@ -24,7 +24,7 @@ class ConfigErrors(Case):
         self.refused("[retention]\nkeep-last = 3\n", ":1:", "retention")
 
     def test_unknown_types(self):
-        for kind in ("vectors", "qdrant", "neo4j", "postgres", "nonsense"):
+        for kind in ("qdrant", "neo4j", "postgres", "nonsense"):
             self.refused(f"[source a]\ntype = {kind}\npath = /x\n", ":2:", "unknown type", kind)
 
     def test_unknown_section_even_when_empty(self):

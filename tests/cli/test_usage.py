@@ -57,8 +57,14 @@ class Usage(Case):
 
     def test_options_of_later_issues(self):
         self.fails(2, "usage", "verify", "--repair")
-        self.fails(2, "usage", "inspect", "--expect-dimension", "8", "/tmp")
         self.fails(2, "usage", "list", "--expect-dimension=8")
+
+    def test_dimensions(self):
+        for text in ("0", "-1", "768d", "1000001", ""):
+            self.fails(2, "usage", "inspect", "--expect-dimension", text, "/tmp")
+            self.fails(2, "usage", "inspect", f"--dimension={text}", "/tmp")
+        self.fails(2, "usage", "inspect", "--dimension", "8", "--dtype", "float8", "/tmp")
+        self.fails(2, "usage", "inspect", "--dtype", "float32", "/tmp")
 
     def test_values(self):
         self.fails(2, "usage", "list", "--set")

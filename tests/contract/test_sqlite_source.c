@@ -30,6 +30,24 @@ static void test_page_sizes_byte_for_byte(void **state)
     bench_free(&b);
 }
 
+static void test_embeddings_are_facts(void **state)
+{
+    struct bench b;
+    struct captured o;
+
+    (void)state;
+    bench_new(&b);
+    db_script(b.db, "CREATE TABLE t(a INTEGER PRIMARY KEY, embedding BLOB);"
+                    "INSERT INTO t(embedding) VALUES (x'0000803f0000003f'), (x'0000803f0000003f'), (NULL)");
+    capture_db(&o, &b);
+    assert_exact(&o, &b);
+    assert_string_equal(fact_text(&o, "vectors.t.embedding.dtype"), "float32");
+    assert_int_equal(fact_int(&o, "vectors.t.embedding.dimension"), 2);
+    assert_int_equal(fact_int(&o, "vectors.t.embedding.count"), 2);
+    outcome_free(&o);
+    bench_free(&b);
+}
+
 /* The version that a backup writes into page 1 is its own. */
 static void test_written_by_another_sqlite(void **state)
 {
@@ -407,6 +425,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_page_sizes_byte_for_byte),
+        cmocka_unit_test(test_embeddings_are_facts),
         cmocka_unit_test(test_written_by_another_sqlite),
         cmocka_unit_test(test_reserved_bytes),
         cmocka_unit_test(test_wal_at_rest_leaves_no_trace),

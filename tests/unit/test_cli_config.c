@@ -104,7 +104,12 @@ static void cf1_nothing_is_accepted_and_ignored(void **state)
     refused("[repository]\npath = /a\n   /b\n", 3, "twice");
     refused("[repository]\npath = rel\n", 2, "absolute");
     refused("[repository]\npath =\n", 2, "no value");
-    refused("[source a]\npath = /a\ntype = vectors\n", 3, "unknown type");
+    refused("[source a]\npath = /a\ntype = qdrant\n", 3, "unknown type");
+    refused("[source a]\npath = /a\ndimension = 0\n", 3, "'dimension' is a number from 1");
+    refused("[source a]\npath = /a\ndimension = 768d\n", 3, "'dimension' is a number from 1");
+    refused("[source a]\npath = /a\ndimension = 1000001\n", 3, "'dimension' is a number from 1");
+    refused("[source a]\npath = /a\ndimension = 768\ndimension = 768\n", 4, "twice");
+    refused("[source a]\npath = /a\ntype = sqlite\ndimensions = 768\n", 4, "unknown key");
     refused("[source a]\npath = /a\ncheckpoint = restart\n", 3, "none, passive, truncate");
     refused("[source a]\npath = /a\nexclude-caches = 1\n", 3, "yes");
     refused("[source a]\ntype = sqlite\n", 1, "no path");

@@ -1,7 +1,7 @@
 /* What the parts of the files capture share. Layer: source; private to files/.
  *
  * files.c root and result · walk.c the tree · node.c one name, and all that has no data · regular.c one file ·
- * content.c bytes to the sink · capture.c what they share
+ * content.c bytes to the sink · vectors.c what a vector file holds · capture.c what they share
  *
  * An errc from these functions ends the capture (the sink's error, memory, an interrupt). What concerns one entry is
  * reported with capture_failed and its outcome says so. */
@@ -10,6 +10,7 @@
 
 #include <sys/stat.h>
 
+#include "source/files/coupled.h"
 #include "source/files/hardlinks.h"
 #include "source/files/meta.h"
 #include "source/source.h"
@@ -34,6 +35,7 @@ struct capture {
     unsigned tick;
     unsigned settles; /* waits for files that were just written to */
     uint64_t files, directories, databases;
+    uint64_t vectors_broken, vectors_unfit; /* files */
     char show[512];
 };
 enum { CAPTURE_SCRATCH_BYTES = 64 * 1024 };
@@ -95,7 +97,10 @@ bool stat_same(const struct stat *a, const struct stat *b);
 
 /* The part a regular file plays. */
 struct part {
-    struct unit *unit; /* NULL: stands alone */
+    struct unit *unit;       /* NULL: stands alone */
+    struct coupled *coupled; /* the store it is a file of; NULL: of none */
+    int coupled_fd;          /* that store's directory */
+    const char *coupled_name;
     bool is_stem;
     unsigned looks; /* looks there were before */
     unsigned reads; /* readings there were before, that were given up because the file changed */
@@ -116,6 +121,24 @@ struct content {
 };
 MUST_USE enum errc content_send(struct capture *c, int fd, const struct stat *st, const uint8_t *head, size_t head_len,
                                 struct content *out, struct err *err);
+
+/* Tell the sink, in the middle of an entry that has no data yet, where the rows of a vector file lie. */
+void vectors_hint_rows(struct capture *c, int fd, const struct stat *st, const uint8_t *head, size_t head_len);
+/* What a file that was just read holds, when it holds vectors. */
+struct vectors_seen {
+    struct fact_list facts; /* released by the caller; none: it holds none */
+    bool broken, unfit;     /* unfit: of another dimension than the configured one */
+    char text[600];         /* what is wrong */
+};
+/* head[0..head_len): what stands at offset 0. What cannot be read is left to others to tell. ERR_INTERRUPTED,
+ * ERR_NO_MEMORY. */
+MUST_USE enum errc vectors_look(struct capture *c, int fd, const struct stat *st, const uint8_t *head, size_t head_len,
+                                struct vectors_seen *out, struct err *err);
+/* Warn of what is wrong, and count it. */
+void vectors_tell(struct capture *c, const struct vectors_seen *seen);
+/* The probe of a file whose vectors were found to be as configured (or that has none): the next capture takes it for
+ * unchanged only under the same configuration. "" when nothing is configured. */
+const char *vectors_probe(const struct capture *c, char dst[40]);
 
 /* All below the root, whose directory is open at fd (taken over). */
 MUST_USE enum errc walk_tree(struct capture *c, int fd, struct err *err);

@@ -85,6 +85,12 @@ static enum errc name_facts(struct capture *c, struct err *err)
         rc = fact_set_int(&c->out->facts, "directories", (int64_t)c->directories, err);
     if (rc == ERR_OK)
         rc = fact_set_int(&c->out->facts, "databases", (int64_t)c->databases, err);
+    if (rc == ERR_OK && c->vectors_broken > 0)
+        rc = fact_set_int(&c->out->facts, "vectors.broken", (int64_t)c->vectors_broken, err);
+    if (rc == ERR_OK && c->vectors_unfit > 0)
+        rc = fact_set_int(&c->out->facts, "vectors.unfit", (int64_t)c->vectors_unfit, err);
+    if (rc == ERR_OK && c->opt->vector_dimension > 0)
+        rc = fact_set_int(&c->out->facts, "vectors.expected_dimension", c->opt->vector_dimension, err);
     return rc;
 }
 

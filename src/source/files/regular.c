@@ -1,7 +1,8 @@
 /* One regular file: reused, handed to the sqlite source, or read.
  *
  * A file is read again once when it changed while it was read; then it is stored as fuzzy. The entry of such a file has
- * a probe, so that the next capture does not take it for unchanged.
+ * a probe, so that the next capture does not take it for unchanged. So has a vector file that is broken or of another
+ * dimension than the configured one: it is told each time.
  *
  * What stat can tell has limits. The kernel sets the modification time when a write begins, in steps of some ms: a
  * write that goes on, or another one within the step, cannot be seen by it. So a file that was written to in the last
@@ -15,6 +16,8 @@
 #include <time.h>
 
 #include "base/io.h"
+#include "base/limits.h"
+#include "base/path.h"
 #include "source/files/capture.h"
 #include "source/files/listing.h"
 
@@ -26,14 +29,16 @@ struct previous {
     enum entry_type type;
     uint64_t size, dev, ino;
     struct timestamp mtime, ctime;
-    bool has_probe;
+    bool same_probe; /* as this capture would leave when it finds nothing wrong */
 };
 
 /* A copy of what matters, since the sink's own is gone with the next call; its xattrs go to meta.xattrs. */
 static enum errc ask_previous(struct capture *c, struct previous *p, struct err *err)
 {
     const struct entry *e = NULL;
+    char probe[40];
     *p = (struct previous){.any = false};
+    size_t probe_len = strlen(vectors_probe(c, probe));
     enum errc rc = c->sink->ops->previous(c->sink, capture_rel(c), capture_rel_len(c), &e, err);
     if (rc != ERR_OK || !e)
         return rc;
@@ -44,7 +49,8 @@ static enum errc ask_previous(struct capture *c, struct previous *p, struct err 
                            .ino = e->ino,
                            .mtime = e->mtime,
                            .ctime = e->ctime,
-                           .has_probe = e->probe_len > 0};
+                           .same_probe = e->probe_len == probe_len &&
+                                         (probe_len == 0 || memcmp(e->probe, probe, probe_len) == 0)};
     buf_clear(&c->meta.xattrs);
     return e->xattrs_len > 0 ? buf_append(&c->meta.xattrs, e->xattrs, e->xattrs_len, err) : ERR_OK;
 }
@@ -64,7 +70,7 @@ static bool too_young(struct timespec t, struct timestamp look)
 static bool unchanged(const struct capture *c, const struct previous *p, const struct stat *st)
 {
     const struct timestamp look = c->opt->previous_look;
-    return p->any && p->type == ENTRY_FILE && !p->has_probe && !c->opt->force_read &&
+    return p->any && p->type == ENTRY_FILE && p->same_probe && !c->opt->force_read &&
            (look.sec != 0 || look.nsec != 0) && p->size == (uint64_t)st->st_size && p->ino == st->st_ino &&
            p->dev == st->st_dev && same_time(p->mtime, st->st_mtim) && same_time(p->ctime, st->st_ctim) &&
            !too_young(st->st_mtim, look) && !too_young(st->st_ctim, look);
@@ -91,6 +97,9 @@ static enum errc take_unchanged(struct capture *c, const struct stat *st, const 
     e->xattrs = c->meta.xattrs.len > 0 ? c->meta.xattrs.data : NULL;
     e->xattrs_len = c->meta.xattrs.len;
     e->flags = flags_of(part);
+    char probe[40];
+    e->probe_len = strlen(vectors_probe(c, probe));
+    e->probe = e->probe_len > 0 ? (const uint8_t *)probe : NULL;
     rc = c->sink->ops->reuse(c->sink, e, err);
     if (rc != ERR_OK)
         return rc;
@@ -107,6 +116,8 @@ static enum errc take_database(struct capture *c, const struct stat *st, struct 
     if (!*took)
         return ERR_OK;
     struct capture_result r = {.good = true};
+    if (part->coupled && coupled_note(part->coupled, part->coupled_name, st, err) != ERR_OK)
+        return ERR_NO_MEMORY;
     enum errc rc = c->at_root
                        ? sqlite_capture((const char *)c->abs.data, c->sink, c->opt, &r, err)
                        : sqlite_capture_entry((const char *)c->abs.data, capture_rel(c), c->sink, c->opt, &r, err);
@@ -200,35 +211,61 @@ static const char *disturbed(int fd, int dirfd, const struct stat *before, const
     return NULL;
 }
 
-static enum errc finish(struct capture *c, const struct stat *after, const struct content *content,
-                        const struct part *part, const char *why, bool raw, struct err *err)
+/* A file that is read at the next capture too. */
+static void set_probe(struct entry *e, const char *text)
+{
+    e->probe_len = strlen(text);
+    e->probe = e->probe_len > 0 ? (const uint8_t *)text : NULL;
+}
+
+/* What is known once a file was read. */
+struct taken {
+    const struct stat *after;
+    const struct content *content;
+    const struct vectors_seen *vectors;
+    const char *why; /* why it is not of one moment; NULL: it is */
+    bool raw;
+};
+
+static enum errc finish(struct capture *c, const struct taken *t, const struct part *part, struct err *err)
 {
     struct entry xattrs = c->meta.entry;
-    enum errc rc = capture_entry(c, after, err);
+    const char *why = t->why;
+    char probe[40];
+    struct buf facts;
+    enum errc rc = capture_entry(c, t->after, err);
     if (rc != ERR_OK)
         return rc;
     struct entry *e = &c->meta.entry;
     e->xattrs = xattrs.xattrs;
     e->xattrs_len = xattrs.xattrs_len;
     e->flags = flags_of(part);
-    struct entry_end end = {.state = raw ? STATE_RAW : why ? STATE_FUZZY : STATE_EXACT, .size = content->stored};
-    if (raw && !why)
+    bool doubtful = t->vectors->broken || t->vectors->unfit;
+    struct entry_end end = {.state = t->raw ? STATE_RAW : why ? STATE_FUZZY : STATE_EXACT, .size = t->content->stored};
+    if (t->raw && !why)
         why = "its path is too long for SQLite, so the database was taken as a plain file";
+    set_probe(e, why || doubtful ? not_exact_probe : vectors_probe(c, probe));
     if (why) {
-        e->probe = (const uint8_t *)not_exact_probe;
-        e->probe_len = sizeof not_exact_probe - 1;
         end.reason = why;
         end.reason_len = strlen(why);
         diag_message(c->opt->diag, DIAG_WARNING, "", "%s: %s; it is stored as %s", capture_show(c), why,
-                     raw ? "raw" : "fuzzy");
+                     t->raw ? "raw" : "fuzzy");
     }
-    rc = c->sink->ops->end(c->sink, e, &end, err);
+    buf_init(&facts, FACTS_MAX_BYTES + 1024);
+    if (t->vectors->facts.count > 0)
+        rc = fact_list_put(&facts, &t->vectors->facts, err);
+    end.facts = facts.len > 0 ? facts.data : NULL;
+    end.facts_len = facts.len;
+    if (rc == ERR_OK)
+        rc = c->sink->ops->end(c->sink, e, &end, err);
+    buf_release(&facts);
     if (rc != ERR_OK)
         return rc;
+    vectors_tell(c, t->vectors);
     capture_worst(c, end.state);
-    c->out->good = c->out->good && !raw;
-    count_file(c, content->data);
-    return capture_remember(c, after, err);
+    c->out->good = c->out->good && !t->raw;
+    count_file(c, t->content->data);
+    return capture_remember(c, t->after, err);
 }
 
 /* The file is open, and is st. head is what stands at its beginning. */
@@ -241,6 +278,58 @@ struct opened {
     bool raw;
 };
 
+static const char *coupled_why(const struct part *part, char *dst, size_t cap)
+{
+    char shown[200];
+    const char *name = coupled_changed(part->coupled);
+    snprintf(dst, cap, "%s, which belongs to it, changed after that was read",
+             path_show(shown, sizeof shown, name, strlen(name)));
+    return dst;
+}
+
+static enum errc note_coupled(const struct part *part, const struct stat *st, struct err *err)
+{
+    return part->coupled ? coupled_note(part->coupled, part->coupled_name, st, err) : ERR_OK;
+}
+
+/* The content is with the sink: is it to be kept? */
+static enum errc judge(struct capture *c, const struct opened *o, struct part *part, const struct content *content,
+                       struct vectors_seen *vectors, enum outcome *outcome, struct err *err)
+{
+    struct taken taken = {.content = content, .vectors = vectors, .raw = o->raw};
+    struct stat after = *o->st;
+    char coupled[300];
+    bool again = false;
+    if (content->sys_errno == 0) {
+        taken.why = disturbed(o->fd, o->dirfd, o->st, content, part, &after);
+        if (!taken.why && o->unsettled)
+            taken.why = "it was written to just before it was read";
+        if (!taken.why && part->coupled && !coupled_held_still(part->coupled, part->coupled_fd))
+            taken.why = coupled_why(part, coupled, sizeof coupled);
+        /* Reading a sidecar once more brings it no nearer to its stem. */
+        bool worth = !stat_same(o->st, &after) || (part->unit && part->is_stem);
+        again = taken.why && worth && part->reads == 0;
+    }
+    if (content->sys_errno == 0 && !again) {
+        taken.after = &after;
+        if (taken.why) { /* what they were looked up in is not what was stored */
+            fact_list_release(&vectors->facts);
+            *vectors = (struct vectors_seen){.broken = false};
+        }
+        *outcome = TOOK;
+        enum errc noted = note_coupled(part, &after, err);
+        return noted == ERR_OK ? finish(c, &taken, part, err) : noted;
+    }
+    enum errc rc = c->sink->ops->abandon(c->sink, err);
+    if (rc != ERR_OK)
+        return rc;
+    part->reads++;
+    *outcome = again ? AGAIN : SKIPPED;
+    if (!again)
+        capture_failed_sys(c, content->sys_errno, "cannot be read");
+    return ERR_OK;
+}
+
 static enum errc read_and_store(struct capture *c, const struct opened *o, struct part *part, enum outcome *outcome,
                                 struct err *err)
 {
@@ -252,34 +341,19 @@ static enum errc read_and_store(struct capture *c, const struct opened *o, struc
         (void)posix_fadvise(o->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     if (rc == ERR_OK)
         rc = sink->ops->begin(sink, 0, err);
+    if (rc == ERR_OK && !o->raw)
+        vectors_hint_rows(c, o->fd, o->st, o->head, o->head_len);
     struct content content;
+    struct vectors_seen vectors = {.broken = false};
     if (rc == ERR_OK)
         rc = content_send(c, o->fd, o->st, o->head, o->head_len, &content, err);
-    if (rc != ERR_OK)
-        return rc;
-    struct stat after = *o->st;
-    const char *why = NULL;
-    bool again = false;
-    if (content.sys_errno == 0) {
-        why = disturbed(o->fd, o->dirfd, o->st, &content, part, &after);
-        if (!why && o->unsettled)
-            why = "it was written to just before it was read";
-        /* Reading a sidecar once more brings it no nearer to its stem. */
-        bool worth = !stat_same(o->st, &after) || (part->unit && part->is_stem);
-        again = why && worth && part->reads == 0;
-    }
-    if (content.sys_errno == 0 && !again) {
-        *outcome = TOOK;
-        return finish(c, &after, &content, part, why, o->raw, err);
-    }
-    rc = sink->ops->abandon(sink, err);
-    if (rc != ERR_OK)
-        return rc;
-    part->reads++;
-    *outcome = again ? AGAIN : SKIPPED;
-    if (!again)
-        capture_failed_sys(c, content.sys_errno, "cannot be read");
-    return ERR_OK;
+    /* Before it is seen whether the file held still, so that they are of the bytes that were stored. */
+    if (rc == ERR_OK && content.sys_errno == 0 && !o->raw)
+        rc = vectors_look(c, o->fd, o->st, o->head, o->head_len, &vectors, err);
+    if (rc == ERR_OK)
+        rc = judge(c, o, part, &content, &vectors, outcome, err);
+    fact_list_release(&vectors.facts);
+    return rc;
 }
 
 static enum errc take_opened(struct capture *c, struct opened *o, struct part *part, enum outcome *outcome,
@@ -362,13 +436,14 @@ static enum errc take_closed(struct capture *c, int dirfd, const struct stat *st
     if (p.type == ENTRY_SQLITE && p.ino == st->st_ino && p.dev == st->st_dev)
         return take_database(c, st, part, outcome, took, err);
     /* An empty file can become a database by what its log holds. */
-    *took = unchanged(c, &p, st) && (!own_sidecars || st->st_size > 0) &&
-            (!part->unit || part->is_stem || unit_held_still(part->unit, dirfd));
+    *took = unchanged(c, &p, st) && (!part->coupled || coupled_held_still(part->coupled, part->coupled_fd)) &&
+            (!own_sidecars || st->st_size > 0) && (!part->unit || part->is_stem || unit_held_still(part->unit, dirfd));
     if (!*took)
         return ERR_OK;
     if (stem)
         part->unit->kind = UNIT_PLAIN;
-    return take_unchanged(c, st, part, err);
+    rc = note_coupled(part, st, err);
+    return rc == ERR_OK ? take_unchanged(c, st, part, err) : rc;
 }
 
 enum errc capture_regular(struct capture *c, int dirfd, const char *name, const struct stat *st, struct part *part,

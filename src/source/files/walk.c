@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "base/path.h"
 #include "source/files/capture.h"
 #include "source/files/listing.h"
+#include "source/vectors/chroma.h"
 
 enum { OPEN_MAX = 64, CHECK_EVERY = 64, CACHE_TAG_BYTES = 43 };
 
@@ -31,7 +33,13 @@ struct frame {
     size_t next; /* index of the next name */
     struct unit *units;
     size_t unit_count, unit_cap;
+    struct coupled *chroma; /* this is Chroma's directory; NULL: it is not */
+    bool is_index;          /* an index directory of the Chroma that the frame around it is */
+    struct coupled *faiss;  /* of the names that begin with faiss_stem */
+    const char *faiss_stem; /* borrowed from list */
+    size_t faiss_stem_len;
 };
+static const char chroma_database[] = "chroma.sqlite3", chroma_log[] = "chroma.sqlite3-wal";
 
 struct walk {
     struct capture *c;
@@ -115,6 +123,13 @@ static enum errc push(struct walk *w, int fd, struct err *err)
     }
     if (c->opt->exclude_caches)
         leave_out_cache(c, f);
+    if (listing_find(&f->list, chroma_database, strlen(chroma_database))) {
+        rc = coupled_new(&f->chroma, err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    const struct frame *outer = w->depth > 1 ? f - 1 : NULL;
+    f->is_index = outer && outer->chroma && chroma_is_index_name(path_base((const char *)c->abs.data));
     if (w->depth - w->open_from > OPEN_MAX - 1) {
         io_close_quietly(&w->frames[w->open_from].fd);
         w->open_from++;
@@ -125,6 +140,8 @@ static enum errc push(struct walk *w, int fd, struct err *err)
 static void frame_release(struct frame *f)
 {
     io_close_quietly(&f->fd);
+    coupled_free(f->chroma);
+    coupled_free(f->faiss);
     listing_release(&f->list);
     free(f->units);
 }
@@ -184,8 +201,27 @@ static void reopen(struct walk *w, int below)
     f->next = f->list.count;
 }
 
+/* What changed after the last of its files was read, or beside a database, no entry could say. */
+static void tell_disturbed(struct walk *w, const struct frame *f, const struct coupled *g)
+{
+    struct capture *c = w->c;
+    char dir[300], name[300];
+    const char *changed = g ? coupled_changed(g) : NULL;
+    if (!changed)
+        return;
+    c->out->disturbed++;
+    capture_worst(c, STATE_FUZZY);
+    diag_message(c->opt->diag, DIAG_WARNING, "",
+                 "%s: %s changed while the files that belong to it were read; they are not of one moment",
+                 path_show(dir, sizeof dir, (const char *)c->abs.data, f->abs_len),
+                 path_show(name, sizeof name, changed, strlen(changed)));
+}
+
 static void pop(struct walk *w)
 {
+    const struct frame *top = &w->frames[w->depth - 1];
+    tell_disturbed(w, top, top->chroma);
+    tell_disturbed(w, top, top->faiss);
     struct frame done = w->frames[--w->depth];
     if (w->depth > 0) {
         if (w->open_from >= w->depth)
@@ -231,6 +267,53 @@ static bool in_image(const struct frame *f, const struct listed *n, const struct
            (fstatat(f->fd, n->name, &st, AT_SYMLINK_NOFOLLOW) || S_ISREG(st.st_mode));
 }
 
+/* The index and its sidecars lie beside each other in the list; other names between them do no harm. */
+static enum errc find_faiss(struct walk *w, struct frame *f, const struct listed *n, struct part *part, struct err *err)
+{
+    size_t stem = coupled_faiss_stem(&f->list, n);
+    if (stem == 0)
+        return ERR_OK;
+    if (!f->faiss || f->faiss_stem_len != stem || memcmp(f->faiss_stem, n->name, stem) != 0) {
+        tell_disturbed(w, f, f->faiss);
+        coupled_free(f->faiss);
+        f->faiss = NULL;
+        enum errc rc = coupled_new(&f->faiss, err);
+        if (rc != ERR_OK)
+            return rc;
+        f->faiss_stem = n->name;
+        f->faiss_stem_len = stem;
+    }
+    part->coupled = f->faiss;
+    part->coupled_fd = f->fd;
+    part->coupled_name = n->name;
+    return ERR_OK;
+}
+
+/* name: room for the file's path below the store. */
+static enum errc find_coupled(struct walk *w, struct frame *f, const struct listed *n, struct part *part, char *name,
+                              size_t cap, struct err *err)
+{
+    struct stat wal;
+    if (f->chroma && strcmp(n->name, chroma_database) == 0) {
+        part->coupled = f->chroma;
+        part->coupled_fd = f->fd;
+        part->coupled_name = n->name;
+        bool has_wal = fstatat(f->fd, chroma_log, &wal, AT_SYMLINK_NOFOLLOW) == 0;
+        return has_wal ? coupled_note(f->chroma, chroma_log, &wal, err) : ERR_OK;
+    }
+    if (!f->is_index)
+        return find_faiss(w, f, n, part, err);
+    const struct frame *outer = f - 1;
+    const char *below = (const char *)w->c->abs.data + outer->abs_len;
+    int len = snprintf(name, cap, "%s", *below == '/' ? below + 1 : below);
+    if (len > 0 && (size_t)len < cap && outer->fd >= 0) {
+        part->coupled = outer->chroma;
+        part->coupled_fd = outer->fd;
+        part->coupled_name = name;
+    }
+    return ERR_OK;
+}
+
 static enum errc take_name(struct walk *w, struct listed *n, struct err *err)
 {
     struct capture *c = w->c;
@@ -254,7 +337,12 @@ static enum errc take_name(struct walk *w, struct listed *n, struct err *err)
     if (n->sidecar && u && u->kind == UNIT_UNKNOWN)
         part.unit = NULL;
     int dir_fd;
-    rc = capture_name(c, f->fd, n->name, &part, &dir_fd, err);
+    char coupled[1024];
+    rc = find_coupled(w, f, n, &part, coupled, sizeof coupled, err);
+    if (rc == ERR_OK)
+        rc = capture_name(c, f->fd, n->name, &part, &dir_fd, err);
+    if (rc == ERR_OK && part.coupled && part.coupled == f->chroma)
+        (void)coupled_held_still(f->chroma, f->fd); /* SQLite's image of it says nothing of its neighbours */
     if (rc == ERR_OK && dir_fd >= 0)
         rc = push(w, dir_fd, err);
     return rc;

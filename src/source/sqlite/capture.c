@@ -11,6 +11,7 @@
 #include "source/sqlite/helper.h"
 #include "source/sqlite/probe.h"
 #include "source/sqlite/raw.h"
+#include "source/vectors/vector_facts.h"
 
 /* One capture of one database. */
 struct job {
@@ -175,8 +176,31 @@ static enum errc run(struct job *j, struct done_report *report, struct err *err)
     return rc;
 }
 
+/* Vectors of another dimension than the configured one are marked; unfit says what they are. */
+static enum errc compare_dimension(struct job *j, char unfit[400], struct err *err)
+{
+    int64_t dimension = j->opt->vector_dimension;
+    unfit[0] = '\0';
+    if (dimension == 0 || vector_facts_fit(&j->facts, dimension, unfit, 400))
+        return ERR_OK;
+    return fact_set_int(&j->facts, "vectors.expected_dimension", dimension, err);
+}
+
+static void tell(struct job *j, const struct done_report *report, const char *unfit)
+{
+    j->result->good = j->result->good && !report->damaged && !*unfit;
+    if (report->damaged)
+        diag_message(j->opt->diag, DIAG_WARNING, err_name(ERR_SOURCE_DAMAGED),
+                     "%s is damaged; it was stored as it is: %s", j->place->shown, report->text);
+    if (*unfit)
+        diag_message(j->opt->diag, DIAG_WARNING, err_name(ERR_CHECK_FAILED),
+                     "%s was stored as it is, but it has %s, and %lld is configured", j->place->shown, unfit,
+                     (long long)j->opt->vector_dimension);
+}
+
 static enum errc finish(struct job *j, const struct done_report *report, struct err *err)
 {
+    char unfit[400] = "";
     struct buf facts;
     struct entry e = j->meta.entry;
     enum errc rc = ERR_OK;
@@ -185,9 +209,11 @@ static enum errc finish(struct job *j, const struct done_report *report, struct 
     if (!j->begun) /* an empty database */
         rc = j->sink->ops->begin(j->sink, CUT_FIXED_BYTES, err);
     if (rc == ERR_OK)
+        rc = compare_dimension(j, unfit, err);
+    if (rc == ERR_OK)
         rc = fact_list_put(&facts, &j->facts, err);
-    if (report->damaged)
-        j->probe.len = 0; /* so that the damage is told each time */
+    if (report->damaged || *unfit)
+        j->probe.len = 0; /* so that it is told each time */
     e.type = ENTRY_SQLITE;
     e.path = j->rel;
     e.path_len = strlen(j->rel);
@@ -201,11 +227,8 @@ static enum errc finish(struct job *j, const struct done_report *report, struct 
         j->result->bytes += j->bytes;
         j->result->bytes_read += j->bytes;
     }
-    if (rc == ERR_OK && report->damaged) {
-        j->result->good = false;
-        diag_message(j->opt->diag, DIAG_WARNING, err_name(ERR_SOURCE_DAMAGED),
-                     "%s is damaged; it was stored as it is: %s", j->place->shown, report->text);
-    }
+    if (rc == ERR_OK)
+        tell(j, report, unfit);
     buf_release(&facts);
     return rc;
 }
@@ -280,6 +303,20 @@ static enum errc capture(struct job *j, struct err *err)
     return fall_back_to_raw(j, &report, err);
 }
 
+/* What was checked under another configuration, or none, is not what would be found under this one. */
+static void note_dimension(struct job *j)
+{
+    int64_t dimension = j->opt->vector_dimension;
+    if (dimension == 0 || j->probe.len == 0)
+        return;
+    if (j->probe.len + sizeof dimension > sizeof j->probe.data) {
+        j->probe.len = 0;
+        return;
+    }
+    memcpy(j->probe.data + j->probe.len, &dimension, sizeof dimension);
+    j->probe.len += sizeof dimension;
+}
+
 /* Look at the database, then capture it. *found_out false: the error is about the database, and nothing reached the
  * sink. */
 static enum errc capture_path(const char *path, struct job *j, bool *found_out, struct err *err)
@@ -296,6 +333,7 @@ static enum errc capture_path(const char *path, struct job *j, bool *found_out, 
         rc = owners_new(&j->owners, err);
     if (rc == ERR_OK) {
         probe_take(&place, &j->probe); /* before anything else: what changes from now on is seen next time */
+        note_dimension(j);
         rc = meta_read(place.dir_fd, place.name, j->owners, place.shown, &j->meta, err);
         if (rc == ERR_IO)
             rc = err_recode(err, err->sys_errno == ENOENT ? ERR_SOURCE_MISSING : ERR_SOURCE_UNREADABLE);

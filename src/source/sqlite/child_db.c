@@ -109,7 +109,7 @@ bool child_send_facts(sqlite3 *db, const uint8_t *page1, uint64_t page_count, st
     struct err err;
     bool sent = false;
 
-    if (facts_collect(db, page1, page_count, &r, &err) != ERR_OK)
+    if (facts_collect(db, page1, page_count, true, &r, &err) != ERR_OK)
         report_failure(report, OUTCOME_FAILED, err.message);
     else
         sent = child_send_result(&r, report);

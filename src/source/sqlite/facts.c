@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "chunk/seal.h"
 #include "source/sqlite/header.h"
+#include "source/sqlite/vectors.h"
 
 enum {
     CHECK_MESSAGES = 100,
@@ -314,7 +315,7 @@ static enum errc verdict_facts(const struct findings *f, struct facts_result *ou
     return e;
 }
 
-enum errc facts_collect(sqlite3 *db, const uint8_t *page1, uint64_t page_count, struct facts_result *out,
+enum errc facts_collect(sqlite3 *db, const uint8_t *page1, uint64_t page_count, bool vectors, struct facts_result *out,
                         struct err *err)
 {
     struct findings f = {0};
@@ -335,5 +336,7 @@ enum errc facts_collect(sqlite3 *db, const uint8_t *page1, uint64_t page_count, 
         e = row_counts(db, &f, &out->list, err);
     if (e == ERR_OK)
         e = verdict_facts(&f, out, err);
+    if (e == ERR_OK && vectors && !f.damaged)
+        e = vectors_collect(db, &out->list, err);
     return e;
 }

@@ -4,6 +4,7 @@
  * Facts: page_size, page_count, freelist_count, user_version, application_id, encoding, journal_mode ("wal" or
  * "rollback"), schema_digest, rows.<table>, rows_omitted, quick_check ("ok", "damaged: ...", "not checkable: ..."),
  * quick_check_notes (a NULL where none may be, modules that are missing here). CHECK constraints are not evaluated.
+ * With vectors, what source/sqlite/vectors.h finds too.
  *
  * Promises
  *   SQ1  only what SQLite calls structural damage makes a database damaged; a violated NOT NULL is a note, and
@@ -34,7 +35,7 @@ bool facts_means_damage(sqlite3 *db, int rc);
 /* A message of integrity_check or quick_check about values, not structure. */
 bool facts_is_constraint_message(const char *message);
 /* page1: at least 100 bytes of page 1; NULL for an empty database. Only ERR_NO_MEMORY. */
-MUST_USE enum errc facts_collect(sqlite3 *db, const uint8_t *page1, uint64_t page_count, struct facts_result *out,
-                                 struct err *err);
+MUST_USE enum errc facts_collect(sqlite3 *db, const uint8_t *page1, uint64_t page_count, bool vectors,
+                                 struct facts_result *out, struct err *err);
 
 #endif

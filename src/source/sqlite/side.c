@@ -63,7 +63,7 @@ static void *collect(void *arg)
 {
     struct side *s = arg;
 
-    s->rc = facts_collect(s->db.db, s->page1, 0, &s->result, &s->err);
+    s->rc = facts_collect(s->db.db, s->page1, 0, true, &s->result, &s->err);
     return NULL;
 }
 
