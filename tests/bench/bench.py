@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 import figures  # noqa: E402
 import report  # noqa: E402
 import tools  # noqa: E402
+import vectors  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SIZES = {"small": 0.05, "normal": 1.0}
@@ -29,7 +30,7 @@ def arguments():
     p.add_argument("--scale", type=float, help="size of the data as a factor, instead of --size")
     p.add_argument("--runs", type=int, help="rounds (default 5; 3 where one program takes over a minute)")
     p.add_argument("--days", type=int, default=120, help="days of churn (default 120)")
-    p.add_argument("--only", choices=["main", "churn", "files", "big"], action="append")
+    p.add_argument("--only", choices=["main", "churn", "files", "vectors", "big"], action="append")
     p.add_argument("--big", action="store_true", help="also snap alone on data 8 times as large (45 GB of disk)")
     p.add_argument("--tools", default="restic,borg,snap")
     p.add_argument("--dir", help="where to work; default $TMPDIR or /var/tmp")
@@ -38,7 +39,7 @@ def arguments():
     p.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     p.add_argument("--values", metavar="FILE", help="write every single value to FILE as JSON")
     options = p.parse_args()
-    options.only = options.only or ["main", "churn", "files"] + (["big"] if options.big else [])
+    options.only = options.only or ["main", "churn", "files", "vectors"] + (["big"] if options.big else [])
     options.scale = options.scale or SIZES[options.size]
     return options
 
@@ -62,6 +63,8 @@ def measure(bench, options):
         figures.churn_group(bench, options.days)
     if "files" in options.only:
         figures.files_group(bench)
+    if "vectors" in options.only:
+        vectors.vectors_group(bench)
     if "big" in options.only:
         big_group(bench)
 

@@ -35,8 +35,8 @@ class Values:
         return len(self.seen.get(figure, {}).get(tool, []))
 
     def longest(self):
-        return max((v for tools in self.seen.values() for tool, values in tools.items() for v in values
-                    if isinstance(v, float)), default=0.0)
+        """Seconds of the longest run; only runs have a resident set."""
+        return max((v for figure in self.rss for values in self.seen[figure].values() for v in values), default=0.0)
 
 
 class Bench:

@@ -4,6 +4,7 @@ import platform
 import subprocess
 
 from tools import TOOLS
+from vectors import ZSTD, zstd_version
 
 PEERS = ("restic", "borg")
 RSS_BAR_KIB = 96 * 1024
@@ -28,7 +29,7 @@ ROWS = [
     ("120 days bytes", "120 days of the same, bytes added in all", "MB", NO_BAR),
     ("a day", "one such day, time", "s", NO_BAR),
     ("first", "first backup, time", "s", ratio_bar("1/2 of the faster", 1 / 2)),
-    ("first bytes", "first backup, bytes", "MB", ratio_bar("1.01 × the smaller", 1.01)),
+    ("first bytes", "first backup, bytes", "MB", ratio_bar("the smaller", 1)),
     ("unchanged", "nothing changed, time", "s", ratio_bar("1/3 of the faster", 1 / 3)),
     ("unchanged bytes", "nothing changed, bytes added", "MB", NO_BAR),
     ("restore", "restore to an empty target, time, with sync", "s", RESTORE_BAR),
@@ -43,13 +44,36 @@ ROWS = [
 ]
 
 RSS_ROWS = ["first", "unchanged", "day 1", "a day", "restore", "verify", "list", "files first", "files unchanged",
-            "files restore"]
+            "files restore", "random vectors", "vectors day 1", "inspect quick", "inspect"]
 BIG = "big "
+
+# figure in Values, words, unit, what snap's has to be, and whether it is so: of snap's figure and Values
+VECTOR_ROWS = [
+    ("random vectors stored", "random vectors of length 1, stored", "of raw", "at most 0.87",
+     lambda mine, _: mine <= 0.87),
+    ("sentence vectors stored", "vectors of sentences, stored", "of raw", "at most 0.94 × zstd -19",
+     lambda mine, values: mine <= 0.94 * values.median("sentence vectors stored", "zstd -19")),
+    ("vectors day 1 bytes", "rows overwritten and appended, bytes added", "MB", "at most 1.1 × these rows",
+     lambda mine, values: mine <= 1.1 * values.median("vectors changed bytes", "all")),
+    ("row deleted bytes", "one row deleted in the middle, bytes added", "MB", "at most 1 MB",
+     lambda mine, _: mine <= 1e6),
+    ("planes encode", "byte planes, compressing, one core", "MB/s", "at least 500", lambda mine, _: mine >= 500),
+    ("planes decode", "byte planes, decompressing, one core", "MB/s", "at least 1,200",
+     lambda mine, _: mine >= 1200),
+    ("inspect quick", "inspect --quick, time", "ms", "at most 10 ms", lambda mine, _: mine <= 0.010),
+    ("inspect rate", "inspect, every number, one core", "GB/s", "at least 1.5", lambda mine, _: mine >= 1.5e9),
+]
 
 
 def show(value, unit):
     if value is None:
         return "–"
+    if unit == "of raw":
+        return f"{value:.4f}"
+    if unit == "GB/s":
+        return f"{value / 1e9:.2f}"
+    if unit == "MB/s":
+        return f"{value:,.0f}"
     if unit == "MB":
         return f"{value / 1e6:,.2f}" if value < 100e6 else f"{value / 1e6:,.0f}"
     if unit == "ms":
@@ -84,7 +108,20 @@ def figure_lines(values):
         cells.append(show(copy, unit) if copy is not None else "")
         met = verdict(bar, mine, best if figure != "list" else best or 0.0, copy)
         lines.append(f"| {words} | {unit} | " + " | ".join(cells) + f" | {ratio} | {text} | {met} |")
-    return lines
+    return lines + [""] if len(lines) > 2 else []
+
+
+def vector_lines(values):
+    lines = ["| vectors | unit | snap | restic | borg | " + " | ".join(ZSTD) + " | snap's has to be | met |",
+             "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |"]
+    for figure, words, unit, text, bar in VECTOR_ROWS:
+        mine = values.median(figure, "snap")
+        met = "not measured" if mine is None else "yes" if bar(mine, values) else "**no**"
+        cells = [show(values.median(figure, name), unit) for name in ("snap", *PEERS, *ZSTD)]
+        lines.append(f"| {words} | {unit} | " + " | ".join(cells) + f" | {text} | {met} |")
+    changed, count = values.median("vectors changed bytes", "all"), values.median("sentences", "all") or 0
+    return lines + ["", f"Rows overwritten and appended: {show(changed, 'MB')} MB. Sentences: {count:,}. "
+                        f"zstd {zstd_version()}."]
 
 
 def rss_lines(values):
@@ -146,7 +183,7 @@ def machine_lines(bench):
     size = f"data: {data / 1e6:,.0f} MB; " if data else ""
     return [f"Machine: {cpu_model()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB of memory; "
             f"Linux {platform.release()}, {debian_version()}, {file_system(bench.work)}. {versions}.",
-            f"{size}scale {bench.scale:g}; medians of {median_runs(bench.values)}; the churn is one run."]
+            f"{size}scale {bench.scale:g}; medians of {median_runs(bench.values)}; the churn is one run, the bytes of vectors too."]
 
 
 def median_runs(values):
@@ -156,7 +193,10 @@ def median_runs(values):
 
 def table(bench):
     values = bench.values
-    lines = figure_lines(values) + [""] + rss_lines(values) + [""]
+    lines = figure_lines(values)
+    if values.median("vectors changed bytes", "all") is not None:
+        lines += vector_lines(values) + [""]
+    lines += rss_lines(values) + [""]
     if any(figure.startswith(BIG) for figure in values.rss):
         lines += big_lines(values) + [""]
     return "\n".join(lines + machine_lines(bench)) + "\n"

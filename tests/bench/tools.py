@@ -1,6 +1,7 @@
 """The three backup programs, each driven as its users drive it, and how one run of a program is measured."""
 import mmap
 import os
+import resource
 import shutil
 import subprocess
 import time
@@ -11,9 +12,10 @@ class Failed(Exception):
 
 
 class Result:
-    def __init__(self, seconds, rss_kib):
+    def __init__(self, seconds, rss_kib, core_seconds):
         self.seconds = seconds
         self.rss_kib = rss_kib
+        self.core_seconds = core_seconds
 
 
 def warm(path):
@@ -37,10 +39,16 @@ def touch_memory():
     mmap.mmap(-1, max(min(TOUCHED_BYTES, free // 2), 1 << 20), flags=flags).close()
 
 
+def children_seconds():
+    """Processor time of all programs that have been run and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def run(argv, env, log, cwd=None, sync_dir=None, timed=True, reads=()):
     """Run argv with output into the file log. Seconds are wall time; when sync_dir is given, writing that file system
     back counts too. What is below the paths in reads is in the page cache when it begins. rss_kib is the largest
-    resident set of any process of the program: GNU time's %M."""
+    resident set of any process of the program: GNU time's %M. core_seconds are processor time of all its threads."""
     peak = log + ".rss"
     if timed:
         subprocess.run(["sync"], check=True)
@@ -48,9 +56,10 @@ def run(argv, env, log, cwd=None, sync_dir=None, timed=True, reads=()):
     for path in reads:
         warm(path)
     with open(log, "wb") as out:
-        start = time.monotonic()
+        before, start = children_seconds(), time.monotonic()
         status = subprocess.call(["/usr/bin/time", "-f", "%M", "-o", peak, *argv], stdin=subprocess.DEVNULL, stdout=out,
                                  stderr=out, env=env, cwd=cwd)
+        core_seconds = children_seconds() - before
         if sync_dir:
             subprocess.run(["sync", "-f", sync_dir], check=True)
         seconds = time.monotonic() - start
@@ -59,7 +68,7 @@ def run(argv, env, log, cwd=None, sync_dir=None, timed=True, reads=()):
             tail = out.read()[-1500:].decode(errors="replace")
         raise Failed(f"{' '.join(argv)}\nexit status {status}\n{tail}")
     with open(peak) as f:
-        return Result(seconds, int(f.read().split()[-1]))
+        return Result(seconds, int(f.read().split()[-1]), core_seconds)
 
 
 def tree_bytes(path):
