@@ -183,7 +183,8 @@ def machine_lines(bench):
     size = f"data: {data / 1e6:,.0f} MB; " if data else ""
     return [f"Machine: {cpu_model()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB of memory; "
             f"Linux {platform.release()}, {debian_version()}, {file_system(bench.work)}. {versions}.",
-            f"{size}scale {bench.scale:g}; medians of {median_runs(bench.values)}; the churn is one run, the bytes of vectors too."]
+            f"{size}scale {bench.scale:g}; medians of {median_runs(bench.values)}; the churn is one run, and so are the "
+            "bytes of vectors."]
 
 
 def median_runs(values):

