@@ -110,7 +110,7 @@ static const struct verb verbs[] = {
      .examples = "snap undo\nsnap undo 9c01 --yes\n",
      .args = ARGS_OTHER,
      .max_args = 1,
-     LIST(OPT_DRY_RUN, OPT_FORCE, OPT_ACCEPT_DIMENSION)},
+     LIST(OPT_DRY_RUN, OPT_FORCE)},
     {.name = "verify",
      .alias = "check",
      .synopsis = "[ID…]",

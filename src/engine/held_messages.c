@@ -45,8 +45,8 @@ void held_drop(struct held_messages *h)
 
 void held_tell(struct held_messages *h)
 {
-    const char *at = (const char *)h->text.data, *end = at + h->text.len;
-    while (at < end) {
+    const char *at = (const char *)h->text.data, *end = h->text.len > 0 ? at + h->text.len : at;
+    while (at != end) {
         enum diag_level level = (enum diag_level)(*at - '0');
         const char *name = at + 2, *text = name + strlen(name) + 1;
         diag_message(h->to, level, name, "%s", text);

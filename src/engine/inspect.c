@@ -23,13 +23,19 @@ void inspect_release(struct inspect_result *r)
 /* --- the summary ----------------------------------------------------------------------------------------------------
  */
 
+static void add_count(int64_t *sum, int64_t count)
+{
+    if (__builtin_add_overflow(*sum, count, sum))
+        *sum = INT64_MAX;
+}
+
 static void add_dimension(struct inspect_summary *s, int64_t dimension, int64_t count, int64_t files)
 {
     size_t at = 0;
     while (at < s->dim_count && s->dims[at].dimension < dimension)
         at++;
     if (at < s->dim_count && s->dims[at].dimension == dimension) {
-        s->dims[at].count += count;
+        add_count(&s->dims[at].count, count);
         s->dim_files[at] += files;
     } else if (s->dim_count == VECTOR_DIMS_MAX) {
         s->files_beyond += files;

@@ -184,6 +184,7 @@ enum errc restore_resume(struct store *s, const char *run, const struct restore_
     struct run_row row = {0};
     bool go = false;
     enum errc rc = work_begin(&w, s, "restore", opt, out, err);
+    w.stage.accept_dimension = true; /* it was asked when the run began */
     if (rc == ERR_OK)
         rc = find_run(s, run, false, &row, err);
     if (rc == ERR_OK && store_is_read_only(s) && !opt->dry_run)
@@ -347,6 +348,7 @@ enum errc restore_undo(struct store *s, const char *run, const struct restore_op
     struct restore_work w;
     struct run_row row = {0};
     enum errc rc = work_begin(&w, s, "undo", opt, out, err);
+    w.stage.accept_dimension = true; /* what stood there comes back, whatever it was */
     if (rc == ERR_OK && store_is_read_only(s) && !opt->dry_run)
         rc = err_fail(err, ERR_READ_ONLY,
                       "an undo keeps a forensic copy in the repository, and %s cannot be written to", store_path(s));

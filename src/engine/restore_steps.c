@@ -267,8 +267,11 @@ static enum errc put_back_from_forensic(struct restore_work *w, struct part *fai
 {
     struct restore_work back;
     struct restore_outcome ignored_outcome;
-    struct restore_options opt = {
-        .forensic = FORENSIC_NONE, .force = true, .self_exe = w->opt->self_exe, .diag = w->opt->diag};
+    struct restore_options opt = {.forensic = FORENSIC_NONE,
+                                  .force = true,
+                                  .accept_dimension = true,
+                                  .self_exe = w->opt->self_exe,
+                                  .diag = w->opt->diag};
     const char *only[1] = {failed->path};
     struct snapshot_row row;
     bool found;

@@ -161,6 +161,16 @@ static void strange_facts(void **state)
         (void)vector_facts_text(&l, text, sizeof text);
         fact_list_release(&l);
     }
+    struct fact_list l = {0};
+    struct vector_totals t;
+    set(&l, "vectors.a.v.dimension", 8);
+    set(&l, "vectors.a.v.count", INT64_MAX);
+    set(&l, "vectors.b.v.dimension", 8);
+    set(&l, "vectors.b.v.count", INT64_MAX);
+    set(&l, "vectors.c.v.count", INT64_MIN);
+    vector_totals_of(&l, &t);
+    assert_true(t.count == INT64_MAX && t.dims[0].count == INT64_MAX);
+    fact_list_release(&l);
 }
 
 static void what_was_captured_and_what_is_seen(void **state)

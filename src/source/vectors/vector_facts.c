@@ -69,17 +69,25 @@ enum errc vector_facts_put(const struct vector_result *r, struct fact_list *out,
 
 /* --- what facts tell --- */
 
+/* Facts come from a repository, and say anything. */
+static void add_count(int64_t *sum, int64_t count)
+{
+    if (count > 0 && __builtin_add_overflow(*sum, count, sum))
+        *sum = INT64_MAX;
+}
+
 void vector_totals_add(struct vector_totals *t, int64_t dimension, int64_t count)
 {
     size_t at = 0;
+    count = count > 0 ? count : 0;
     t->any = true;
-    t->count += count;
+    add_count(&t->count, count);
     while (at < t->dim_count && t->dims[at].dimension < dimension)
         at++;
     if (at < t->dim_count && t->dims[at].dimension == dimension) {
-        t->dims[at].count += count;
+        add_count(&t->dims[at].count, count);
     } else if (t->dim_count == VECTOR_DIMS_MAX) {
-        t->dims_other += count;
+        add_count(&t->dims_other, count > 0 ? count : 1);
     } else {
         memmove(&t->dims[at + 1], &t->dims[at], (t->dim_count - at) * sizeof *t->dims);
         t->dims[at] = (struct vector_dimension){dimension, count};
@@ -106,7 +114,8 @@ static void add_mixed(struct vector_totals *t, const char *text)
         text = end + 1 + (end[1] == ' ');
     }
     t->unknown = true;
-    t->dims_other += strncmp(text, "others: ", 8) == 0 ? strtoll(text + 8, NULL, 10) : 1;
+    long long others = strncmp(text, "others: ", 8) == 0 ? strtoll(text + 8, NULL, 10) : 1;
+    add_count(&t->dims_other, others > 0 ? others : 1);
 }
 
 /* The fact <group><what>; NULL when there is none. */
@@ -160,7 +169,7 @@ void vector_totals_of(const struct fact_list *facts, struct vector_totals *out)
         } else if (ends_with(f, ".count", &group) && f->type == FACT_INT && f->integer > 0 &&
                    !sibling(facts, f->key, group, ".dimension") && !sibling(facts, f->key, group, ".mixed")) {
             out->any = out->unknown = true;
-            out->count += f->integer;
+            add_count(&out->count, f->integer);
         } else if (strcmp(f->key, "vectors.format") == 0) {
             out->any = true;
         }
