@@ -1,0 +1,121 @@
+/* Staged vectors against the facts of their capture (PV1). */
+#include "tree.h"
+
+#include "engine/prove_vectors.h"
+#include "source/vectors/vector_facts.h"
+
+static struct err err;
+
+/* Two vectors of four. */
+static const float rows[2][5] = {{0, 1, 2, 3, 4}, {0, 5, 6, 7, 8}};
+
+static void write_fvecs(const struct tree *t, const char *name, size_t bytes)
+{
+    uint8_t data[sizeof rows];
+    const uint32_t dimension = 4;
+    memcpy(data, rows, sizeof data);
+    memcpy(data, &dimension, sizeof dimension);
+    memcpy(data + sizeof rows[0], &dimension, sizeof dimension);
+    tree_write(t, name, data, bytes);
+}
+
+/* staged: its name in the staging place; name: its path in the item. */
+static enum errc prove(const struct tree *t, const char *staged, const char *name, const struct fact_list *facts,
+                       bool accept, bool *differ_out)
+{
+    char list_path[] = "", path[] = "/srv/db/v.fvecs", *staging = strdup(t->root);
+    struct stage stage = {.accept_dimension = accept};
+    struct part part = {.list_path = list_path, .path = path, .staging = staging};
+    struct entry e = {.path = name, .path_len = strlen(name), .type = ENTRY_FILE};
+    struct buf b;
+    buf_init(&b, 4096);
+    assert_int_equal(fact_list_put(&b, facts, &err), ERR_OK);
+    struct entry_end end = {.facts = b.data, .facts_len = b.len};
+    enum errc rc = prove_vectors(&stage, &part, &e, &end, staged, &err);
+    *differ_out = part.vectors_differ;
+    buf_release(&b);
+    free(staging);
+    return rc;
+}
+
+static struct fact_list facts_of(const char *format, int64_t dimension, int64_t count)
+{
+    struct fact_list l = {0};
+    assert_int_equal(fact_set_text(&l, "vectors.format", format, &err), ERR_OK);
+    assert_int_equal(fact_set_int(&l, "vectors.dimension", dimension, &err), ERR_OK);
+    assert_int_equal(fact_set_int(&l, "vectors.count", count, &err), ERR_OK);
+    return l;
+}
+
+static void as_captured(void **state)
+{
+    struct tree t;
+    bool differ;
+    (void)state;
+    tree_new(&t);
+    write_fvecs(&t, "new", sizeof rows); /* a single file: its name is the target's */
+    write_fvecs(&t, "v.fvecs", sizeof rows);
+    struct fact_list l = facts_of("fvecs", 4, 2);
+    assert_int_equal(prove(&t, "v.fvecs", "d/v.fvecs", &l, false, &differ), ERR_OK);
+    assert_int_equal(prove(&t, "new", "", &l, false, &differ), ERR_OK);
+    assert_false(differ);
+    fact_list_release(&l);
+    tree_free(&t);
+}
+
+static void not_as_captured(void **state)
+{
+    static const struct {
+        const char *format;
+        int64_t dimension, count;
+        const char *says;
+    } tries[] = {{"fvecs", 4, 3, "/srv/db/v.fvecs/d/v.fvecs is not what was captured: the number of vectors was 3"},
+                 {"fvecs", 5, 2, "the dimension was 5 and is 4"},
+                 {"npy", 4, 2, "the format was npy and is fvecs"}};
+    struct tree t;
+    bool differ;
+    (void)state;
+    tree_new(&t);
+    write_fvecs(&t, "v.fvecs", sizeof rows);
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        struct fact_list l = facts_of(tries[i].format, tries[i].dimension, tries[i].count);
+        assert_int_equal(prove(&t, "v.fvecs", "d/v.fvecs", &l, false, &differ), ERR_CHECK_FAILED);
+        assert_non_null(strstr(err.message, tries[i].says));
+        assert_non_null(strstr(err.hint, "--accept-dimension"));
+        assert_int_equal(prove(&t, "v.fvecs", "d/v.fvecs", &l, true, &differ), ERR_OK);
+        assert_true(differ);
+        fact_list_release(&l);
+    }
+    /* What is not there cannot be accepted. */
+    struct fact_list l = facts_of("fvecs", 4, 2);
+    assert_int_equal(prove(&t, "gone", "v.fvecs", &l, true, &differ), ERR_IO);
+    fact_list_release(&l);
+    tree_free(&t);
+}
+
+static void marked(void **state)
+{
+    struct tree t;
+    bool differ;
+    (void)state;
+    tree_new(&t);
+    write_fvecs(&t, "v.fvecs", sizeof rows);
+    struct fact_list l = facts_of("fvecs", 4, 2);
+    assert_int_equal(fact_set_int(&l, "vectors.expected_dimension", 8, &err), ERR_OK);
+    assert_int_equal(prove(&t, "v.fvecs", "v.fvecs", &l, false, &differ), ERR_CHECK_FAILED);
+    assert_non_null(strstr(err.message, "not of dimension 8"));
+    assert_int_equal(prove(&t, "v.fvecs", "v.fvecs", &l, true, &differ), ERR_OK);
+    assert_false(differ);
+    fact_list_release(&l);
+    tree_free(&t);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(as_captured),
+        cmocka_unit_test(not_as_captured),
+        cmocka_unit_test(marked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
