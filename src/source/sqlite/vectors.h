@@ -6,9 +6,9 @@
  * Facts: vectors.<table>.<column>.dtype, .dimension (when all rows have the same), .count (rows that hold one), .mixed
  * ("768: 1200, 1536: 3", when not), .odd (BLOBs that are no whole number of elements); vectors.<table>.differs (shadow
  * tables of a vec0 table contradict each other); vectors.collections.<name>.dimension and .count (Chroma);
- * chroma.<segment>.* for each index directory that Chroma knows, see below; vectors_omitted (facts for which there was no room). For texts the dimension is that of a sample, and nothing is
- * counted. Columns of BLOBs are chosen by a sample of their first and last rows; then the length of each is looked at,
- * which reads no overflow pages.
+ * chroma.<segment>.* for each index directory that Chroma knows, see below; vectors_omitted (facts for which there was
+ * no room). For texts the dimension is that of a sample, and nothing is counted. Columns of BLOBs are chosen by a
+ * sample of their first and last rows; then the length of each is looked at, which reads no overflow pages.
  *
  * Promises
  *   SX1  what cannot be read here leaves facts out; it is never an error, and no verdict on the database.
