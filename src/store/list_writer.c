@@ -8,7 +8,7 @@
  * any cut is looked for, because the cut is a function of these same bytes. */
 
 /* LOOK_AHEAD_BYTES: what may wait for more data, so that a batch always has room for it. */
-enum { OVERWRITTEN_MAX = 4, LOOK_AHEAD_BYTES = BATCH_BYTES / 2 };
+enum { OVERWRITTEN_MAX = 4, LOOK_AHEAD_BYTES = 2 * CHUNK_MAX_BYTES };
 
 struct list_writer {
     struct session *session;

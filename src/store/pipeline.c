@@ -61,14 +61,17 @@ static enum errc work_slot(struct pipeline *p, struct encoder *e, struct slot *s
 
 static enum errc work_batch(struct pipeline *p, struct encoder *e, struct batch *b, struct err *err)
 {
+    size_t used = 0;
     for (size_t i = 0; i < b->slot_count; i++) {
         struct slot *s = &b->slots[i];
         if (!s->data)
             continue;
-        /* A payload is never longer than its chunk, so the two buffers are laid out alike. */
-        enum errc rc = work_slot(p, e, s, b->encoded + (s->data - b->data), err);
+        /* A payload is never longer than its chunk. One behind the other, small ones touch little of the buffer. */
+        enum errc rc = work_slot(p, e, s, b->encoded + used, err);
         if (rc != ERR_OK)
             return rc;
+        if (s->store && s->encoded.payload == b->encoded + used)
+            used += s->encoded.payload_len;
     }
     return ERR_OK;
 }

@@ -17,8 +17,8 @@
 #include "store/internal.h"
 
 enum {
-    BATCHES = 8,
-    BATCH_BYTES = 1 << 20, /* data of one batch */
+    BATCHES = 5,
+    BATCH_BYTES = 640 * 1024, /* data of one batch: what may wait to be cut (two chunks) and room to read */
     BATCH_SLOTS = 1024,    /* chunks and references of one batch */
     BATCH_EVENTS = 6 * 1024,
     BATCH_META_BYTES = 64 * 1024 + 2 * LIST_RECORD_MAX_BYTES, /* encoded list records */
