@@ -45,6 +45,30 @@ static enum errc place_lies_at(const char *place, const struct stat *top, bool *
     return rc;
 }
 
+/* Directories above one another need not be seen above one another: a part of a file system may be mounted a second
+ * time. */
+static enum errc compare_mounts(const char *target, const char *place, bool *in_place_out, bool *holds_out,
+                                struct err *err)
+{
+    struct fs_place a = {.path = NULL}, b = {.path = NULL};
+    char *at = NULL, *real = realpath(place, NULL);
+    *in_place_out = *holds_out = false;
+    enum errc rc = path_canonical(target, &at, err);
+    if (rc == ERR_OK)
+        rc = fs_place_of(at, &a, err);
+    if (rc == ERR_OK)
+        rc = fs_place_of(real ? real : place, &b, err);
+    if (rc == ERR_OK) {
+        *in_place_out = fs_place_is_within(&a, &b);
+        *holds_out = fs_place_is_within(&b, &a);
+    }
+    fs_place_release(&a);
+    fs_place_release(&b);
+    free(at);
+    free(real);
+    return rc;
+}
+
 static enum errc stat_repository(const struct store *s, struct stat *st, struct err *err)
 {
     if (stat(store_path(s), st) != 0)
@@ -113,18 +137,19 @@ static enum errc check_place(const struct restore_work *w, const char *target, c
                              const struct stat *top, bool may_hold, struct err *err)
 {
     struct stat st;
-    bool found;
-    enum errc rc = lies_at(target, top, &found, err);
+    bool inside, holds = false, inside_by_mount, holds_by_mount;
+    bool there = lstat(target, &st) == 0;
+    enum errc rc = lies_at(target, top, &inside, err);
+    if (rc == ERR_OK && there)
+        rc = place_lies_at(place, &st, &holds, err);
+    if (rc == ERR_OK)
+        rc = compare_mounts(target, place, &inside_by_mount, &holds_by_mount, err);
     if (rc != ERR_OK)
         return rc;
-    bool there = lstat(target, &st) == 0;
-    if (found)
+    if (inside || inside_by_mount)
         return refuse(w, target, there && same(&st, top) ? "is" : "lies in", what, place, err);
-    if (!there)
+    if (!there || !(holds || holds_by_mount))
         return ERR_OK;
-    rc = place_lies_at(place, &st, &found, err);
-    if (rc != ERR_OK || !found)
-        return rc;
     if (!may_hold)
         return refuse(w, target, "holds", what, place, err);
     diag_message(w->opt->diag, DIAG_NOTE, "",

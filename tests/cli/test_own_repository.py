@@ -1,7 +1,5 @@
 """The repository, its key and its cache may lie in what is backed up: they are left out, or never replaced."""
 import os
-import sqlite3
-import subprocess
 import unittest
 
 from harness import Case, namespaces_work
@@ -26,9 +24,6 @@ class InSource(Case):
             self.write("srv/data/a", b"%d" % i)
             ids.append(self.backup(self.srv))
         return ids
-
-    def names(self, snap):
-        return {e["path"] for e in self.query("ls", snap, "-R")["entries"]} if False else self.snap("ls", snap).out
 
     def refused(self, *args, naming=(), **kwargs):
         before, data = self.repo_state(), self.read(self.file)
@@ -157,32 +152,47 @@ class InSource(Case):
 
 
 class Messages(Case):
-    def test_database_that_cannot_be_read(self):
+    def as_owner(self):
+        """Someone who may write the repository, but not read what is root's."""
         nobody = self.as_nobody()
+        for top in (self.repo, self.cache):
+            for d, _, files in os.walk(top):
+                for n in [""] + files:
+                    os.chown(os.path.join(d, n), 65534, 65534)
+                    os.chmod(os.path.join(d, n), 0o600 if n else 0o700)
+        return nobody
+
+    def test_database_that_cannot_be_read(self):
         db = self.database(rows=50)
-        self.snap("backup", db)
+        conf = self.config(f"[source db]\npath = {db}\ntype = sqlite\n")
+        os.chmod(conf, 0o644)
+        env = {"SNAP_CONFIG": conf}
+        self.snap("backup", env=env)
         os.chmod(db, 0)
-        for d, dirs, files in os.walk(self.dir):  # nobody may write the repository, not read the database
-            if not d.startswith((self.repo, self.cache)):
-                continue
-            for n in [""] + files:
-                os.chown(os.path.join(d, n), 65534, 65534)
-                os.chmod(os.path.join(d, n), 0o600 if n else 0o700)
-        r = self.run_snap("backup", db, prefix=nobody)
+        r = self.run_snap("backup", env=env, prefix=self.as_owner())
         self.assertIn(r.code, (1, 3), str(r))
         self.assertNotIn("stored as plain bytes", r.err)
         self.assertNotIn("is empty now", r.err)
-        self.assertIn("nothing of it was stored", r.err)
+        self.assertIn("Permission denied", r.err)
 
     def test_undo_advises_what_it_can(self):
-        one = self.write("t/one", b"1")
-        self.snap("backup", self.path("t"))
-        self.write("t/one", b"2")
-        self.snap("restore", "latest", "--yes")
-        nobody_reads = self.write("t/locked", b"x")
-        if subprocess.run(["chattr", "+i", nobody_reads], stderr=subprocess.DEVNULL).returncode == 0:
-            subprocess.run(["chattr", "-i", nobody_reads], check=True)
-        self.assertTrue(os.path.exists(one))
+        self.write("t/one", b"1")
+        self.write("t/locked", b"x")
+        for top, _, names in os.walk(self.path("t")):
+            for n in [""] + names:
+                os.chown(os.path.join(top, n), 65534, 65534)
+        nobody = self.as_owner()
+        os.chown(self.dir, 65534, 65534)
+        self.snap("backup", self.path("t"), prefix=nobody)
+        self.snap("restore", "latest", "--yes", prefix=nobody)
+        os.chown(self.path("t/locked"), 0, 0)
+        os.chmod(self.path("t/locked"), 0)
+        r = self.run_snap("--json", "restore", "latest", "--yes", prefix=nobody)
+        self.assertIn("--forensic=aside", r.last()["hint"], str(r))
+        r = self.run_snap("--json", "undo", "--yes", prefix=nobody)
+        self.assertEqual(r.last()["name"], "source-unreadable", str(r))
+        self.assertNotIn("--forensic", r.last()["hint"])
+        self.assertIn("snap undo", r.last()["hint"])
 
 
 if __name__ == "__main__":

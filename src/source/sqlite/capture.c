@@ -375,6 +375,8 @@ enum errc sqlite_capture(const char *path, struct sink *sink, const struct captu
 
     *out = (struct capture_result){.worst = STATE_EXACT, .good = true};
     enum errc rc = capture_path(path, &j, &found, err);
+    if (rc == ERR_OK && out->entries == 0)
+        out->worst = STATE_ERROR;
     if (rc == ERR_OK)
         out->facts = j.facts;
     else
