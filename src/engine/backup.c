@@ -14,6 +14,7 @@
 #include "base/process.h"
 #include "engine/held_messages.h"
 #include "engine/marks.h"
+#include "engine/own_places.h"
 #include "engine/run_note.h"
 #include "engine/sink.h"
 
@@ -187,6 +188,8 @@ static enum errc run_source(struct backup *b, const struct source_spec *spec, en
                             const struct diag *diag, struct engine_sink *sink, struct capture_result *result,
                             struct err *err)
 {
+    struct left_out own[OWN_MAX];
+    own_left_out(b->store, own);
     struct capture_options opt = {
         .diag = diag,
         .self_exe = b->opt->self_exe,
@@ -197,6 +200,8 @@ static enum errc run_source(struct backup *b, const struct source_spec *spec, en
         .exclude_caches = spec->exclude_caches,
         .exclude = spec->exclude,
         .exclude_count = spec->exclude_count,
+        .left_out = own,
+        .left_out_count = OWN_MAX,
         .vector_dimension = spec->vector_dimension,
     };
     if (b->has_previous)
@@ -300,7 +305,7 @@ static enum item_type recall_type(const struct backup *b, const char *path)
 /* Emptied since: to SQLite a sound database of no pages, but hardly what anybody meant, and no new `latest`. */
 static void doubt_if_emptied(const struct backup *b, const struct item *previous, struct item *now)
 {
-    if (now->type != ITEM_SQLITE || now->bytes != 0 || !previous || previous->bytes == 0)
+    if (now->type != ITEM_SQLITE || now->state == STATE_ERROR || now->bytes != 0 || !previous || previous->bytes == 0)
         return;
     now->good = false;
     diag_message(b->opt->diag, DIAG_WARNING, "source-damaged",
@@ -319,6 +324,11 @@ static enum errc capture_item(struct backup *b, const struct source_spec *spec, 
         type = recall_type(b, spec->path);
     const struct item *previous = previous_item(b, spec->path, type);
     rc = capture_with(b, spec, type, previous, item, &result, err);
+    if (rc == ERR_OK && b->opt->kind == SNAPSHOT_FORENSIC && (result.left_out & 1U << OWN_REPOSITORY)) {
+        /* By a way that its path does not show, such as a mount: what is not in the copy may not be replaced. */
+        (void)err_fail(err, ERR_TARGET_IN_USE, "%s holds the repository %s itself", spec->path, store_path(b->store));
+        rc = err_hint(err, "Restore the parts that you need with --include, or restore elsewhere with --target.");
+    }
     if (previous && (rc == ERR_DAMAGED || rc == ERR_MISSING_OBJECT)) {
         diag_error(b->opt->diag, err);
         diag_message(b->opt->diag, DIAG_WARNING, err_name(rc),
@@ -458,6 +468,8 @@ enum errc backup_run(struct store *s, const struct backup_options *opt, struct b
     struct timestamp begun = time_now();
     memset(out, 0, sizeof *out);
     enum errc rc = opt->hold ? marks_check_name(opt->hold, err) : ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && opt->kind == SNAPSHOT_BACKUP && i < opt->set->source_count; i++)
+        rc = own_check_source(s, opt->set->sources[i].path, err);
     if (rc != ERR_OK)
         return rc;
     b.expected = estimate_start(opt->set, opt->diag);

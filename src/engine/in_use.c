@@ -130,11 +130,11 @@ enum errc open_files_below(const char *dir, struct open_file *out, size_t max, s
     return ERR_OK;
 }
 
-/* The fifth field of a mountinfo line, with its octal escapes undone. */
-static bool mount_point(char *line, char *dst, size_t cap)
+/* A field of a mountinfo line, with its octal escapes undone. */
+static bool mount_field(const char *line, int number, char *dst, size_t cap)
 {
-    char *field = line;
-    for (int i = 0; i < 4; i++) {
+    const char *field = line;
+    for (int i = 0; i < number; i++) {
         field = strchr(field, ' ');
         if (!field)
             return false;
@@ -152,6 +152,8 @@ static bool mount_point(char *line, char *dst, size_t cap)
     dst[n] = '\0';
     return true;
 }
+
+enum { MOUNT_DEVICE = 2, MOUNT_ROOT = 3, MOUNT_POINT = 4 };
 
 enum errc mounts_below(const char *dir, bool *found_out, char *name_out, size_t cap, struct err *err)
 {
@@ -175,9 +177,47 @@ enum errc mounts_below(const char *dir, bool *found_out, char *name_out, size_t 
         return rc;
     }
     while (!*found_out && getline(&line, &size, f) > 0)
-        *found_out = mount_point(line, name_out, cap) && path_is_within(name_out, at);
+        *found_out = mount_field(line, MOUNT_POINT, name_out, cap) && path_is_within(name_out, at);
     free(line);
     free(at);
     fclose(f);
     return ERR_OK;
+}
+
+void fs_place_release(struct fs_place *p)
+{
+    free(p->path);
+    *p = (struct fs_place){.path = NULL};
+}
+
+/* Of mounts over one another the last is what is seen. */
+enum errc fs_place_of(const char *path, struct fs_place *out, struct err *err)
+{
+    char *line = NULL, point[4096], root[4096];
+    size_t size = 0, best = 0;
+    enum errc rc = ERR_OK;
+    *out = (struct fs_place){.path = NULL};
+    FILE *f = fopen("/proc/self/mountinfo", "re");
+    if (!f)
+        return err_sys(err, ERR_IO, errno, "cannot read /proc/self/mountinfo");
+    while (rc == ERR_OK && getline(&line, &size, f) > 0) {
+        if (!mount_field(line, MOUNT_POINT, point, sizeof point) || !path_is_within(path, point) ||
+            strlen(point) < best || !mount_field(line, MOUNT_ROOT, root, sizeof root) || root[0] != '/')
+            continue;
+        best = strlen(point);
+        const char *rest = path + (best > 1 ? best : 0);
+        fs_place_release(out);
+        (void)mount_field(line, MOUNT_DEVICE, out->device, sizeof out->device);
+        while (*rest == '/')
+            rest++;
+        rc = *rest ? path_join(root, rest, &out->path, err) : mem_strdup(&out->path, root, err);
+    }
+    free(line);
+    fclose(f);
+    return rc;
+}
+
+bool fs_place_is_within(const struct fs_place *a, const struct fs_place *b)
+{
+    return a->path && b->path && strcmp(a->device, b->device) == 0 && path_is_within(a->path, b->path);
 }

@@ -4,6 +4,7 @@
 
 #include "base/io.h"
 #include "base/path.h"
+#include "engine/own_places.h"
 #include "engine/prove_vectors.h"
 #include "engine/restore_work.h"
 
@@ -35,7 +36,9 @@ static enum errc plan_and_ask(struct restore_work *w, bool *go, struct err *err)
 {
     struct err ignored;
     *go = false;
-    enum errc rc = work_plan(w, err);
+    enum errc rc = own_check_parts(w, err);
+    if (rc == ERR_OK)
+        rc = work_plan(w, err);
     if (rc == ERR_OK)
         rc = work_space(w, err);
     if (rc != ERR_OK) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/own_places.h"
 #include "engine/restore_work.h"
 
 /* Runs that were made before: finished, or taken back. */
@@ -193,6 +194,8 @@ enum errc restore_resume(struct store *s, const char *run, const struct restore_
     if (rc == ERR_OK)
         rc = adopt(&w, &row, err);
     if (rc == ERR_OK)
+        rc = own_check_parts(&w, err);
+    if (rc == ERR_OK)
         rc = pending_check(&w, err);
     if (rc == ERR_OK)
         rc = ask(&w, &go, err);
@@ -268,6 +271,8 @@ static enum errc take_back(struct restore_work *w, struct run_row *row, struct e
 {
     bool go = false;
     enum errc rc = adopt(w, row, err);
+    if (rc == ERR_OK)
+        rc = own_check_parts(w, err);
     for (size_t i = 0; rc == ERR_OK && i < w->parts.count; i++)
         w->parts.parts[i].swapped = !w->parts.parts[i].inside && swap_has_begun(&w->parts.parts[i]);
     if (rc == ERR_OK)

@@ -180,6 +180,12 @@ void work_unstage(struct restore_work *w)
 /* --- forensic copy --------------------------------------------------------------------------------------------------
  */
 
+/* It has no --forensic. */
+static bool is_undo(const struct restore_work *w)
+{
+    return strcmp(w->run.verb, "undo") == 0;
+}
+
 /* What an undo would read, read: chunks that the repository had before the copy too. */
 static enum errc read_back(struct restore_work *w, const struct snapshot *snap, struct err *err)
 {
@@ -197,8 +203,8 @@ static enum errc read_back(struct restore_work *w, const struct snapshot *snap, 
         rc = extract_run(&x, &result, err);
     }
     if (rc != ERR_OK && rc != ERR_INTERRUPTED)
-        (void)err_hint(err, "Nothing was changed. 'snap verify --read-data' names what is damaged in the repository; "
-                            "--forensic=aside keeps the present files themselves instead.");
+        (void)err_hint(err, "Nothing was changed. 'snap verify --read-data' names what is damaged in the repository%s",
+                       is_undo(w) ? "." : "; --forensic=aside keeps the present files themselves instead.");
     return rc;
 }
 
@@ -218,8 +224,10 @@ static enum errc take_forensic(struct restore_work *w, const struct source_spec 
         rc = err_fail(err, ERR_SOURCE_UNREADABLE,
                       "the present state could not be copied whole, so nothing was restored over it");
     if (rc == ERR_SOURCE_UNREADABLE)
-        (void)err_hint(err,
-                       "Mend what the warnings name, or use --forensic=aside to keep the present files themselves.");
+        (void)err_hint(err, is_undo(w) ? "Nothing was changed. Mend what the warnings name, or move it out of the way, "
+                                         "and run 'snap undo' again."
+                                       : "Mend what the warnings name, or use --forensic=aside to keep the present "
+                                         "files themselves.");
     if (rc == ERR_OK)
         rc = read_back(w, &made.snap, err);
     if (rc == ERR_OK) {

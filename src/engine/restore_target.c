@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "engine/own_places.h"
 #include "engine/restore_work.h"
 
 /* Elsewhere: everything is staged beside the target, proven, and appears under its name at once. */
@@ -147,10 +148,12 @@ enum errc work_to_target(struct restore_work *w, struct err *err)
 {
     struct part place = {.lock_fd = -1};
     struct stat st;
-    bool exists;
-    if (!w->opt->dry_run)
+    bool exists = false;
+    enum errc rc = own_check_target(w, err);
+    if (rc == ERR_OK && !w->opt->dry_run)
         pending_sweep(w); /* what a restore to here that was cut off has left does not make it unfit */
-    enum errc rc = check_target(w->opt->target, &exists, &st, err);
+    if (rc == ERR_OK)
+        rc = check_target(w->opt->target, &exists, &st, err);
     for (size_t i = 0; i < w->parts.count; i++) {
         w->parts.parts[i].action = RESTORE_CREATE;
         w->stage.bytes_total += w->parts.parts[i].bytes;

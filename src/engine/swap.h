@@ -47,4 +47,13 @@ MUST_USE enum errc open_files_below(const char *dir, struct open_file *out, size
 /* Is dir, or anything below it, a mount point? name_out gets the first. */
 MUST_USE enum errc mounts_below(const char *dir, bool *found_out, char *name_out, size_t cap, struct err *err);
 
+/* Where a path (its links resolved) lies in its file system, whatever mount it is seen by. */
+struct fs_place {
+    char device[32];
+    char *path; /* NULL: not known */
+};
+MUST_USE enum errc fs_place_of(const char *path, struct fs_place *out, struct err *err);
+void fs_place_release(struct fs_place *p);
+bool fs_place_is_within(const struct fs_place *a, const struct fs_place *b);
+
 #endif

@@ -11,6 +11,8 @@
 #ifndef SNAP_SOURCE_SOURCE_H
 #define SNAP_SOURCE_SOURCE_H
 
+#include <sys/types.h>
+
 #include "base/diag.h"
 #include "format/entry.h"
 #include "format/fact.h"
@@ -54,6 +56,13 @@ struct sink {
 
 enum checkpoint_mode { CHECKPOINT_NONE, CHECKPOINT_PASSIVE, CHECKPOINT_TRUNCATE };
 
+/* A directory that is left out wherever it is met, and why. */
+struct left_out {
+    dev_t dev;
+    ino_t ino; /* 0: none */
+    const char *what;
+};
+
 struct capture_options {
     const struct diag *diag;
     const char *self_exe; /* program to run helper processes with; NULL: /proc/self/exe */
@@ -64,6 +73,8 @@ struct capture_options {
     bool exclude_caches;        /* directories with a CACHEDIR.TAG */
     const char *const *exclude; /* patterns (path_matches) */
     size_t exclude_count;
+    const struct left_out *left_out;
+    size_t left_out_count;
     int64_t vector_dimension;       /* vectors of another are stored, marked and no good; 0: any will do */
     struct timestamp previous_look; /* when the previous snapshot of this item began; {0,0}: none */
 };
@@ -75,6 +86,7 @@ struct capture_result {
     uint64_t bytes_read;     /* what was actually read */
     struct fact_list facts;  /* of the item; the caller releases */
     uint64_t disturbed;      /* stores of several files that changed while they were read: worth another capture */
+    unsigned left_out;       /* bit i: left_out[i] of the options was met */
 };
 
 /* files/: a directory tree or a single file (root entry ""). root is absolute. A root that does not exist:

@@ -15,7 +15,7 @@
 
 struct store {
     struct backend *backend;
-    char *path, *cache_dir;
+    char *path, *cache_dir, *key_file;
     struct repo_config config;
     struct key_bundle keys;
     char slot_id[17]; /* the slot that opened it */

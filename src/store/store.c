@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/path.h"
 #include "store/internal.h"
 
 static enum errc store_alloc(const char *path, struct store **out, struct err *err)
@@ -37,6 +38,7 @@ void store_close(struct store *s)
     pthread_mutex_destroy(&s->lock);
     free(s->path);
     free(s->cache_dir);
+    free(s->key_file);
     free(s->doubtful);
     free(s);
 }
@@ -307,6 +309,8 @@ enum errc store_open(const struct store_options *opt, struct store **out, struct
         return rc;
     s->diag = opt->diag;
     rc = mem_strdup(&s->cache_dir, opt->cache_dir, err);
+    if (rc == ERR_OK && opt->secret.key_file)
+        rc = path_absolute(opt->secret.key_file, &s->key_file, err);
     if (rc == ERR_OK)
         rc = open_parts(s, opt, err);
     if (rc == ERR_CATALOG && !opt->no_catalog_replay) {
@@ -376,6 +380,16 @@ const struct repo_id *store_id(const struct store *s)
 const char *store_path(const struct store *s)
 {
     return s->path;
+}
+
+const char *store_cache_dir(const struct store *s)
+{
+    return s->cache_dir;
+}
+
+const char *store_key_file(const struct store *s)
+{
+    return s->key_file;
 }
 
 struct catalog *store_catalog(struct store *s)

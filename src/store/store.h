@@ -52,10 +52,12 @@ void store_close(struct store *s);
 
 const struct repo_id *store_id(const struct store *s);
 const char *store_path(const struct store *s);
-struct catalog *store_catalog(struct store *s); /* for queries; one thread at a time */
-bool store_is_clear(const struct store *s);     /* --encryption none */
-bool store_is_read_only(const struct store *s); /* the repository cannot be written to */
-uint64_t store_head(const struct store *s);     /* number of the last log record */
+const char *store_cache_dir(const struct store *s); /* of all repositories, as it was given */
+const char *store_key_file(const struct store *s);  /* it was opened with; NULL: with none */
+struct catalog *store_catalog(struct store *s);     /* for queries; one thread at a time */
+bool store_is_clear(const struct store *s);         /* --encryption none */
+bool store_is_read_only(const struct store *s);     /* the repository cannot be written to */
+uint64_t store_head(const struct store *s);         /* number of the last log record */
 
 /* --- reading -------------------------------------------------------------------------------------------------- */
 

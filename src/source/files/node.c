@@ -82,6 +82,20 @@ static enum errc unreadable_directory(struct capture *c, int dirfd, const char *
     return take_closed_directory(c, dirfd, name, st, err);
 }
 
+/* With everything in it, and without an entry. The root is what was asked for. */
+static bool is_left_out(struct capture *c, const struct stat *st)
+{
+    for (size_t i = 0; !c->at_root && i < c->opt->left_out_count; i++) {
+        const struct left_out *l = &c->opt->left_out[i];
+        if (l->ino == 0 || l->ino != st->st_ino || l->dev != st->st_dev)
+            continue;
+        c->out->left_out |= 1U << i;
+        diag_message(c->opt->diag, DIAG_NOTE, "", "%s is %s and was left out", capture_show(c), l->what);
+        return true;
+    }
+    return false;
+}
+
 static enum errc take_directory(struct capture *c, int dirfd, const char *name, const struct stat *st, int *dir_fd,
                                 enum outcome *outcome, struct err *err)
 {
@@ -101,6 +115,10 @@ static enum errc take_directory(struct capture *c, int dirfd, const char *name, 
     enum errc rc = ERR_OK;
     if (fstat(fd, &now))
         now = *st;
+    if (is_left_out(c, &now)) {
+        io_close_quietly(&fd);
+        return ERR_OK;
+    }
     if (c->opt->one_file_system && !c->at_root && now.st_dev != c->root_dev) {
         *outcome = AGAIN;
         io_close_quietly(&fd);

@@ -249,11 +249,14 @@ static enum errc fall_back_to_raw(struct job *j, const struct done_report *repor
     if (j->begun)
         rc = j->sink->ops->abandon(j->sink, err);
     j->begun = false;
+    uint64_t before = j->result->entries;
     if (rc == ERR_OK)
         rc = raw_capture(j->place, j->rel, report->text, j->sink, j->opt, j->result, err);
     if (rc == ERR_OK)
         diag_message(j->opt->diag, DIAG_WARNING, err_name(code),
-                     "%s could not be read through SQLite, so its files were stored as plain bytes: %s",
+                     j->result->entries > before
+                         ? "%s could not be read through SQLite, so its files were stored as plain bytes: %s"
+                         : "%s could not be read through SQLite, and nothing of it was stored: %s",
                      j->place->shown, report->text);
     return rc;
 }
@@ -372,6 +375,8 @@ enum errc sqlite_capture(const char *path, struct sink *sink, const struct captu
 
     *out = (struct capture_result){.worst = STATE_EXACT, .good = true};
     enum errc rc = capture_path(path, &j, &found, err);
+    if (rc == ERR_OK && out->entries == 0)
+        out->worst = STATE_ERROR;
     if (rc == ERR_OK)
         out->facts = j.facts;
     else
