@@ -126,10 +126,9 @@ static enum errc refuse(const struct restore_work *w, const char *target, const 
         return err_hint(err, "Choose another place with --target.");
     if (again)
         return err_hint(err, "Move %s elsewhere first, and name the new place when you run this again.", place);
-    return err_hint(err,
-                    "Restore the parts that you need with --include PATH, such that hold no %s, or restore elsewhere "
-                    "with --target.",
-                    what + strlen("the "));
+    return err_hint(
+        err, "Restore what you need with --include PATH (none that holds %s), or restore elsewhere with --target.",
+        what);
 }
 
 /* top: what the place is. */

@@ -1,8 +1,10 @@
 """The repository, its key and its cache may lie in what is backed up: they are left out, or never replaced."""
 import os
+import shutil
+import subprocess
 import unittest
 
-from harness import Case, namespaces_work
+from harness import SNAP, Case, namespaces_work
 
 
 class InSource(Case):
@@ -118,6 +120,37 @@ class InSource(Case):
         self.repo = self.env["SNAP_REPOSITORY"] = elsewhere
         self.snap("undo", "--yes")
         self.assertEqual(self.read(self.file), b"2")
+
+    def cut_off(self, *args):
+        """A restore that is killed after its intent is in the log."""
+        for n in range(1, 40):
+            subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2", "-e",
+                            f"inject=renameat2:signal=KILL:when={n}", SNAP, "-q", "restore", *args], env=self.env,
+                           cwd=self.dir, capture_output=True, timeout=120)
+            if "was cut off" in self.run_snap("list").err:
+                return
+            self.write("srv/data/a", b"2")
+        self.fail("no restore was cut off")
+
+    def test_cut_off_over_it(self):
+        if not shutil.which("strace"):
+            self.fail("needs strace")
+        self.env["ASAN_OPTIONS"] = self.env.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+        first = self.backups()[1]
+        inner, elsewhere = self.path("srv/data"), self.path("elsewhere")
+        for mode in ("copy", "none"):
+            for back, content in ((("undo", "--yes"), b"2"), (("restore", "--resume", "--yes"), b"1")):
+                with self.subTest(mode=mode, back=back):
+                    self.write("srv/data/a", b"2")
+                    self.cut_off(first, "--yes", "--forensic", mode, "--include", inner)
+                    os.rename(self.repo, inner + "/repo")
+                    self.repo = self.env["SNAP_REPOSITORY"] = inner + "/repo"
+                    last = self.refused(*back, naming=[inner, self.repo])
+                    self.assertIn("Move", last["hint"])
+                    os.rename(self.repo, elsewhere)
+                    self.repo = self.env["SNAP_REPOSITORY"] = elsewhere
+                    self.snap(*back)
+                    self.assertEqual(self.read(self.file), content)
 
     def test_target_in_it(self):
         self.backups()
