@@ -19,7 +19,7 @@
 enum {
     BATCHES = 5,
     BATCH_BYTES = 640 * 1024, /* data of one batch: what may wait to be cut (two chunks) and room to read */
-    BATCH_SLOTS = 1024,    /* chunks and references of one batch */
+    BATCH_SLOTS = 1024,       /* chunks and references of one batch */
     BATCH_EVENTS = 6 * 1024,
     BATCH_META_BYTES = 64 * 1024 + 2 * LIST_RECORD_MAX_BYTES, /* encoded list records */
     BATCH_META_FULL = 64 * 1024,
