@@ -42,6 +42,37 @@ enum errc log_load(struct store *s, uint64_t number, struct log_body *body_out, 
     return rc;
 }
 
+struct newest {
+    uint64_t number;
+};
+
+static enum errc note_number(void *arg, const char *name, struct err *err)
+{
+    struct newest *newest = arg;
+    (void)err;
+    if (strlen(name) != 16 || strspn(name, "0123456789") != 16)
+        return ERR_OK;
+    uint64_t n = strtoull(name, NULL, 10);
+    if (n > newest->number)
+        newest->number = n;
+    return ERR_OK;
+}
+
+enum errc log_check_end(struct store *s, bool *again_out, struct err *err)
+{
+    struct newest newest = {0};
+    char name[LOG_NAME_BYTES];
+    *again_out = false;
+    enum errc rc = backend_list(s->backend, "log", note_number, &newest, err);
+    if (rc != ERR_OK || newest.number <= s->head)
+        return rc;
+    rc = backend_exists(s->backend, log_name(name, s->head + 1), again_out, NULL, err);
+    if (rc == ERR_OK && !*again_out)
+        rc = err_fail(err, ERR_HISTORY, "log record %" PRIu64 " is missing from %s, though record %" PRIu64 " is there",
+                      s->head + 1, s->path, newest.number);
+    return rc;
+}
+
 enum errc store_log_read(struct store *s, uint64_t number, struct log_body *body_out, struct digest *digest_out,
                          struct err *err)
 {
@@ -152,6 +183,11 @@ enum errc log_append(struct store *s, struct log_body *body, uint64_t since, boo
         rc = replay(s, err); /* another process may have been first: look at what it did, then try the next number */
         if (rc == ERR_OK && body->head.kind == LOG_SNAPSHOT)
             rc = check_drops(s, since, err);
+        bool again = false;
+        if (rc == ERR_OK)
+            rc = log_check_end(s, &again, err); /* never into a gap: what is behind it would be lost for good */
+        if (again)
+            continue;
         body->snapshot.bytes_added = packs_bytes;
         if (rc == ERR_OK)
             rc = try_append(s, body, &file, &taken, stands_out, err);

@@ -191,6 +191,49 @@ static void log_altered(void **state)
     past_free(&p);
 }
 
+/* A gap is an error each time, however often it is asked, and nothing is written into it. */
+static void gap_stays(void **state)
+{
+    (void)state;
+    struct past p;
+    struct store *s;
+    struct err err;
+    struct snapshot more;
+    past_new(&p);
+    run_command("mv %s/log/%016d %s/record", p.r.path, 2, p.r.t.dir);
+    run_command("rm -rf %s", p.r.cache);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(repo_try(&p.r, p.r.cache, i > 0, &s, &err), ERR_HISTORY);
+    /* The catalog has taken in what is before the gap. */
+    run_command("ls %s/*/catalog.db >/dev/null", p.r.cache);
+    run_command("mv %s/record %s/log/%016d", p.r.t.dir, p.r.path, 2);
+    repo_open(&p.r);
+    all_there(&p, SNAPSHOTS);
+    repo_close(&p.r);
+
+    /* Written behind what this machine has seen, and lost again. */
+    run_command("cp -a %s %s/elsewhere", p.r.cache, p.r.t.dir);
+    char elsewhere[400];
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", p.r.t.dir);
+    OK(repo_try(&p.r, elsewhere, true, &s, &test_err));
+    for (int i = 0; i < 2; i++) {
+        store_streams(s, &p.streams[i], 1, NULL, &more);
+        snapshot_release(&more);
+    }
+    store_close(s);
+    run_command("rm %s/log/%016d", p.r.path, SNAPSHOTS + 1);
+    assert_int_equal(repo_try(&p.r, p.r.cache, false, &s, &err), ERR_HISTORY);
+
+    /* Far behind: found at the latest before a record is written. */
+    run_command("cd %s/log && mv %016d %016d", p.r.path, SNAPSHOTS + 2, SNAPSHOTS + 100);
+    OK(repo_try(&p.r, p.r.cache, true, &s, &test_err));
+    struct log_body body = {.head.kind = LOG_RUN};
+    assert_int_equal(store_append(s, &body, &err), ERR_HISTORY);
+    store_close(s);
+    run_command("test ! -e %s/log/%016d && rm %s/log/%016d", p.r.path, SNAPSHOTS + 1, p.r.path, SNAPSHOTS + 100);
+    past_free(&p);
+}
+
 /* Who has the key can write records; but not in the place of those that were seen, and not out of the chain. */
 static void log_forged(void **state)
 {
@@ -262,8 +305,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(catalog_lost), cmocka_unit_test(catalog_from_elsewhere),
-        cmocka_unit_test(log_altered),  cmocka_unit_test(log_forged),
-        cmocka_unit_test(log_copies),
+        cmocka_unit_test(log_altered),  cmocka_unit_test(gap_stays),
+        cmocka_unit_test(log_forged),   cmocka_unit_test(log_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
