@@ -28,6 +28,17 @@ void catalog_close(struct catalog *c);
  * still has it open after 5 s. */
 MUST_USE enum errc catalog_remove(const char *cache_dir, const struct repo_id *repo, struct err *err);
 
+/* A new, empty one beside the catalog that is in use, to take its place when it is complete. What a cut-off run left of
+ * one is removed. ERR_LOCKED while another process makes one. Never temporary: fails where it cannot be written. */
+MUST_USE enum errc catalog_open_beside(const char *cache_dir, const struct repo_id *repo, struct catalog **out,
+                                       struct err *err);
+/* Close it and rename it over the catalog, which must be closed (ERR_LOCKED when another process still has it open
+ * after 5 s). After an error the old one is there as it was. */
+MUST_USE enum errc catalog_replace(const char *cache_dir, const struct repo_id *repo, struct catalog *beside,
+                                   struct err *err);
+/* Close it and remove its files. */
+void catalog_abandon(const char *cache_dir, const struct repo_id *repo, struct catalog *beside);
+
 /* Number and digest of the last log record the catalog has taken in; 0 and zeros at first. */
 MUST_USE enum errc catalog_head(struct catalog *c, uint64_t *number_out, struct digest *digest_out, struct err *err);
 /* Random 8 bytes made with the catalog: the writer id of this machine. */

@@ -156,7 +156,7 @@ static enum errc replay_new(struct store *s, struct rows *rows, struct err *err)
         return err_fail(err, ERR_HISTORY,
                         "the repository's log ends at record %" PRIu64 ", but record %" PRIu64 " was seen here before",
                         s->head, seen);
-    if (changed && !s->temporary_catalog)
+    if (changed && !s->temporary_catalog && !s->accept_history) /* a rebuild notes it when it stands */
         return catalog_set_last_seen(s->cache_dir, &s->config.id, s->head, &s->head_digest, err);
     return ERR_OK;
 }

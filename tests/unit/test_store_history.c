@@ -234,6 +234,49 @@ static void gap_stays(void **state)
     past_free(&p);
 }
 
+static enum errc rebuild(struct past *p, struct err *err)
+{
+    struct store_options opt = {.path = p->r.path,
+                                .cache_dir = p->r.cache,
+                                .secret = {.key_file = p->r.key},
+                                .write = true,
+                                .no_catalog_replay = true};
+    struct store *s;
+    OK(store_open(&opt, &s, &test_err));
+    enum errc rc = store_rebuild(s, NULL, err);
+    store_close(s);
+    return rc;
+}
+
+/* What cannot be made again is not thrown away first. */
+static void rebuild_fails(void **state)
+{
+    (void)state;
+    struct past p;
+    struct store *s;
+    struct err err;
+    past_new(&p);
+    run_command("mv %s/log/%016d %s/record", p.r.path, 2, p.r.t.dir);
+    assert_int_equal(rebuild(&p, &err), ERR_HISTORY);
+    run_command("! ls %s/*/ | grep new", p.r.cache);
+    repo_open(&p.r);
+    all_there(&p, SNAPSHOTS);
+    /* Nor while another one uses it. */
+    run_command("mv %s/record %s/log/%016d", p.r.t.dir, p.r.path, 2);
+    assert_int_equal(rebuild(&p, &err), ERR_LOCKED);
+    all_there(&p, SNAPSHOTS);
+    repo_close(&p.r);
+    /* What a rebuild that was killed left behind does no harm. */
+    run_command("cd %s/*/ && echo rubbish > catalog-new.db && echo rubbish > catalog-new.db-wal", p.r.cache);
+    OK(rebuild(&p, &test_err));
+    run_command("! ls %s/*/ | grep new", p.r.cache);
+    OK(repo_try(&p.r, p.r.cache, true, &s, &test_err));
+    assert_int_equal(store_head(s), SNAPSHOTS);
+    p.r.store = s;
+    all_there(&p, SNAPSHOTS);
+    past_free(&p);
+}
+
 /* Who has the key can write records; but not in the place of those that were seen, and not out of the chain. */
 static void log_forged(void **state)
 {
@@ -304,9 +347,9 @@ static void log_copies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(catalog_lost), cmocka_unit_test(catalog_from_elsewhere),
-        cmocka_unit_test(log_altered),  cmocka_unit_test(gap_stays),
-        cmocka_unit_test(log_forged),   cmocka_unit_test(log_copies),
+        cmocka_unit_test(catalog_lost), cmocka_unit_test(catalog_from_elsewhere), cmocka_unit_test(log_altered),
+        cmocka_unit_test(gap_stays),    cmocka_unit_test(rebuild_fails),          cmocka_unit_test(log_forged),
+        cmocka_unit_test(log_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
