@@ -42,6 +42,8 @@ const char *log_name(char dst[LOG_NAME_BYTES], uint64_t number);
 /* One record: body (released by the caller), digest of its frame, bytes of its file. good_copies_out may be NULL. */
 MUST_USE enum errc log_load(struct store *s, uint64_t number, struct log_body *body_out, struct digest *digest_out,
                             unsigned *good_copies_out, struct err *err);
+/* The hint of an error that only the right log record can mend. err may be NULL. */
+void log_hint(uint64_t number, struct err *err);
 /* Is there a record behind head + 1, which is not there? ERR_HISTORY. *again_out: head + 1 has just appeared. */
 MUST_USE enum errc log_check_end(struct store *s, bool *again_out, struct err *err);
 /* Append; s->lock is held. For LOG_SNAPSHOT bytes_added is completed here by the record's own size, and ERR_LOCKED is

@@ -58,6 +58,15 @@ static enum errc note_number(void *arg, const char *name, struct err *err)
     return ERR_OK;
 }
 
+void log_hint(uint64_t number, struct err *err)
+{
+    char name[LOG_NAME_BYTES];
+    (void)err_hint(err,
+                   "Bring %s back from a copy of the repository; 'snap rebuild' cannot make it again. A machine whose "
+                   "cache knows the log from before can still restore its snapshots, and verify them.",
+                   log_name(name, number));
+}
+
 enum errc log_check_end(struct store *s, bool *again_out, struct err *err)
 {
     struct newest newest = {0};
@@ -67,10 +76,12 @@ enum errc log_check_end(struct store *s, bool *again_out, struct err *err)
     if (rc != ERR_OK || newest.number <= s->head)
         return rc;
     rc = backend_exists(s->backend, log_name(name, s->head + 1), again_out, NULL, err);
-    if (rc == ERR_OK && !*again_out)
-        rc = err_fail(err, ERR_HISTORY, "log record %" PRIu64 " is missing from %s, though record %" PRIu64 " is there",
-                      s->head + 1, s->path, newest.number);
-    return rc;
+    if (rc != ERR_OK || *again_out)
+        return rc;
+    (void)err_fail(err, ERR_HISTORY, "log record %" PRIu64 " is missing from %s, though record %" PRIu64 " is there",
+                   s->head + 1, s->path, newest.number);
+    log_hint(s->head + 1, err);
+    return ERR_HISTORY;
 }
 
 enum errc store_log_read(struct store *s, uint64_t number, struct log_body *body_out, struct digest *digest_out,

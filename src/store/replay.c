@@ -95,9 +95,12 @@ static enum errc take_record(struct store *s, const struct log_body *body, const
 static enum errc check_chain(struct store *s, const struct log_body *body, const struct digest *digest, uint64_t seen,
                              const struct digest *seen_digest, struct err *err)
 {
-    if (memcmp(&body->head.prev, &s->head_digest, sizeof s->head_digest) != 0)
-        return err_fail(err, ERR_HISTORY, "log record %" PRIu64 " does not follow the one before it",
-                        body->head.number);
+    if (memcmp(&body->head.prev, &s->head_digest, sizeof s->head_digest) != 0) {
+        (void)err_fail(err, ERR_HISTORY, "log record %" PRIu64 " does not follow the one before it", body->head.number);
+        return err_hint(err, "One of the two is not the record that was written: bring both back from a copy of the "
+                             "repository; 'snap rebuild' cannot mend it.");
+        return ERR_HISTORY;
+    }
     if (body->head.number == seen && memcmp(digest, seen_digest, sizeof *digest) != 0)
         return err_fail(err, ERR_HISTORY, "log record %" PRIu64 " is not the one that was seen here before", seen);
     return ERR_OK;
@@ -143,6 +146,8 @@ static enum errc replay_new(struct store *s, struct rows *rows, struct err *err)
                 continue;
             break;
         }
+        if (rc == ERR_DAMAGED)
+            log_hint(s->head + 1, err); /* verify could not open the repository either */
         if (rc == ERR_OK)
             rc = check_chain(s, &body, &digest, seen, &seen_digest, err);
         if (rc == ERR_OK)

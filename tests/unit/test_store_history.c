@@ -258,6 +258,7 @@ static void rebuild_fails(void **state)
     past_new(&p);
     run_command("mv %s/log/%016d %s/record", p.r.path, 2, p.r.t.dir);
     assert_int_equal(rebuild(&p, &err), ERR_HISTORY);
+    assert_non_null(strstr(err.hint, "log/0000000000000002 back from a copy"));
     run_command("! ls %s/*/ | grep new", p.r.cache);
     repo_open(&p.r);
     all_there(&p, SNAPSHOTS);
