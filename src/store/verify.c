@@ -279,16 +279,26 @@ static enum errc check_pack(struct verify *v, struct verify_worker *w, const str
 }
 
 /* The next pack to look at, by whichever worker asks first. The newest come first: packs full of deltas take longest
- * for their size, and the last one of all should be a short one. */
+ * for their size, and the last one of all should be a short one. Packs that were entered meanwhile have higher numbers
+ * than all before: at the end of a round it is looked for them, until there are none. */
 static enum errc next_pack(struct verify *v, struct catalog_pack *p, bool *more, struct err *err)
 {
     enum errc rc = ERR_OK;
     pthread_mutex_lock(&v->store->lock);
     for (;;) {
         rc = catalog_pack_prev(v->store->catalog, v->last_pack, p, more, err);
-        if (rc != ERR_OK || !*more)
+        if (rc != ERR_OK)
             break;
+        if (!*more || p->id <= v->floor) {
+            *more = false;
+            if (v->last_pack == UINT32_MAX)
+                break;
+            v->floor = v->top;
+            v->last_pack = UINT32_MAX;
+            continue;
+        }
         v->last_pack = p->id;
+        v->top = p->id > v->top ? p->id : v->top;
         if (v->opt->subset_t == 0 || (p->id - 1) % v->opt->subset_t == (v->opt->subset_n - 1) % v->opt->subset_t)
             break;
     }
@@ -378,18 +388,48 @@ static enum errc on_pack_name(void *arg, const char *name, struct err *err)
     return rc;
 }
 
-static enum errc expect_bytes(struct verify *v, struct err *err)
+static enum errc count_packs(struct verify *v, uint64_t *packs_out, uint64_t *bytes_out, struct err *err)
 {
     struct catalog_pack p = {0};
     bool more = true;
     enum errc rc = ERR_OK;
+    *packs_out = *bytes_out = 0;
+    pthread_mutex_lock(&v->store->lock);
     while (rc == ERR_OK && more) {
         rc = catalog_pack_next(v->store->catalog, p.id, &p, &more, err);
-        if (rc == ERR_OK && more)
-            v->bytes_expected += p.bytes;
+        if (rc == ERR_OK && more) {
+            ++*packs_out;
+            *bytes_out += p.bytes;
+        }
     }
+    pthread_mutex_unlock(&v->store->lock);
+    return rc;
+}
+
+/* Packs that were out of reach when the catalog was made are taken in now, and not while the packs are walked. */
+static enum errc expect_packs(struct verify *v, struct err *err)
+{
+    struct store *s = v->store;
+    uint64_t packs;
+    bool any;
+    pthread_mutex_lock(&s->lock);
+    s->retried = true;
+    enum errc rc = packs_retry(s, &any, err);
+    pthread_mutex_unlock(&s->lock);
+    if (rc == ERR_OK)
+        rc = count_packs(v, &packs, &v->bytes_expected, err);
     if (v->opt->subset_t > 1)
         v->bytes_expected /= v->opt->subset_t;
+    return rc;
+}
+
+/* Never "no damage" of packs that were not looked at. */
+static enum errc count_again(struct verify *v, struct err *err)
+{
+    uint64_t packs, bytes;
+    enum errc rc = count_packs(v, &packs, &bytes, err);
+    if (rc == ERR_OK && v->opt->subset_t <= 1 && v->result->packs < packs)
+        v->limited = true;
     return rc;
 }
 
@@ -403,9 +443,11 @@ enum errc store_verify(struct store *s, const struct store_verify_options *opt, 
     if (rc == ERR_OK)
         rc = check_log(&v, err);
     if (rc == ERR_OK)
-        rc = expect_bytes(&v, err);
+        rc = expect_packs(&v, err);
     if (rc == ERR_OK)
         rc = check_packs(&v, err);
+    if (rc == ERR_OK)
+        rc = count_again(&v, err);
     if (rc == ERR_OK)
         rc = backend_list(s->backend, "packs", on_pack_name, &v, err);
     if (rc == ERR_OK)

@@ -20,9 +20,9 @@ struct verify {
     pthread_mutex_t lock; /* result and what was found bad; taken without store.lock */
     size_t error_cap;
     bool more_errors, limited;
-    uint64_t bytes_expected, bytes_begun; /* the last and last_pack: under store.lock */
-    uint32_t last_pack;
-    struct bad_chunk *chunks; /* damaged records */
+    uint64_t bytes_expected, bytes_begun; /* the last, and what follows: under store.lock */
+    uint32_t last_pack, top, floor;       /* of this round: where it is, its highest; all up to floor are done */
+    struct bad_chunk *chunks;             /* damaged records */
     size_t chunk_count, chunk_cap;
     uint32_t *packs; /* packs that are missing or cannot be read, by id */
     size_t pack_count, pack_cap;

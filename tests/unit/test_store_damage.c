@@ -273,13 +273,40 @@ static void catalog_lies(void **state)
     past_free(&p);
 }
 
+/* A catalog that was made while the packs were out of reach: all of them are read, and damage in any is found. */
+static void packs_away_for_a_moment(void **state)
+{
+    (void)state;
+    struct past p;
+    char path[500];
+    past_new(&p);
+    for (size_t damaged = 0; damaged <= SNAPSHOTS; damaged++) {
+        struct store_verify_options opt = {.read_data = true};
+        struct store_verify_result result;
+        put_back(&p);
+        run_command("rm -rf %s; mv %s/packs %s/packs", p.r.cache, p.r.path, p.r.t.dir);
+        run_command("mkdir %s/packs", p.r.path);
+        repo_open(&p.r);
+        repo_close(&p.r);
+        run_command("rmdir %s/packs; mv %s/packs %s/packs", p.r.path, p.r.t.dir, p.r.path);
+        if (damaged < SNAPSHOTS)
+            flip(pack_path(&p, damaged, path), 400, 3);
+        repo_open(&p.r);
+        OK(store_verify(p.r.store, &opt, &result, &test_err));
+        assert_true(result.complete);
+        assert_int_equal(result.packs, SNAPSHOTS);
+        assert_int_equal(result.error_count > 0, damaged < SNAPSHOTS);
+        store_verify_result_release(&result);
+        repo_close(&p.r);
+    }
+    past_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(flipped_bits),
-        cmocka_unit_test(packs_mistreated),
-        cmocka_unit_test(lost_base),
-        cmocka_unit_test(catalog_lies),
+        cmocka_unit_test(flipped_bits), cmocka_unit_test(packs_mistreated),        cmocka_unit_test(lost_base),
+        cmocka_unit_test(catalog_lies), cmocka_unit_test(packs_away_for_a_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
