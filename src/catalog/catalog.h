@@ -62,6 +62,9 @@ MUST_USE enum errc catalog_pack_remove(struct catalog *c, const struct digest *n
                                        struct err *err); /* with its chunks: unseen at once, swept at close */
 /* Its file is damaged, though some of its chunks may be readable: its size is set to 0, and its chunks stay. */
 MUST_USE enum errc catalog_pack_doubt(struct catalog *c, const struct digest *name, struct err *err);
+/* It was found whole (its bytes hash to its name) after it was doubted, or after rows of it were forgotten; the caller
+ * has entered all of its rows. */
+MUST_USE enum errc catalog_pack_trust(struct catalog *c, uint32_t pack_id, uint64_t bytes, struct err *err);
 MUST_USE enum errc catalog_pack_find(struct catalog *c, const struct digest *name, bool *found_out,
                                      uint32_t *pack_id_out, struct err *err);
 /* Forget packs and chunks of runs that are not in live[0..count): theirs was cut off. */
@@ -76,6 +79,7 @@ struct catalog_pack {
     uint32_t records;
     uint64_t run;
     bool hashed; /* this machine saw its bytes hash to its name: it wrote them, or verified them so */
+    bool gaps;   /* rows of it were forgotten (catalog_chunk_remove) */
 };
 MUST_USE enum errc catalog_pack_hashed(struct catalog *c, uint32_t pack_id, struct err *err);
 /* ERR_MISSING_OBJECT when it is not there (any more: another process may have removed it). */

@@ -62,6 +62,9 @@ MUST_USE enum errc packs_look(struct store *s, struct err *err);
 /* Packs that could not be read when they were entered, and now can: taken in. s->lock is held. */
 MUST_USE enum errc packs_retry(struct store *s, bool *any_out, struct err *err);
 
+/* A pack in doubt that is whole again: its length and all its rows are entered. s->lock is held. */
+MUST_USE enum errc pack_trust(struct store *s, const struct catalog_pack *p, struct err *err);
+
 /* --- runs.c: marks of sessions at work, by kernel locks on files beside the catalog ---- */
 MUST_USE enum errc run_mark(struct store *s, uint64_t *run_out, int *lock_fd_out, struct err *err);
 void run_unmark(struct store *s, uint64_t run, int *lock_fd);

@@ -302,3 +302,26 @@ enum errc packs_retry(struct store *s, bool *any_out, struct err *err)
     free(rows.chunks);
     return rc;
 }
+
+enum errc pack_trust(struct store *s, const struct catalog_pack *p, struct err *err)
+{
+    struct rows rows = {.store = s, .pack_id = p->id};
+    struct pack_reader *pack;
+    enum errc rc = pack_reader_open(s, &p->name, &pack, err);
+    if (rc != ERR_OK)
+        return rc;
+    rc = catalog_begin(s->catalog, err);
+    if (rc == ERR_OK)
+        rc = pack_reader_table(pack, on_desc, &rows, err);
+    if (rc == ERR_OK)
+        rc = flush_rows(&rows, err);
+    if (rc == ERR_OK)
+        rc = catalog_pack_trust(s->catalog, p->id, pack_reader_size(pack), err);
+    if (rc == ERR_OK)
+        rc = catalog_commit(s->catalog, err);
+    if (rc != ERR_OK)
+        catalog_rollback(s->catalog);
+    pack_reader_free(pack);
+    free(rows.chunks);
+    return rc;
+}

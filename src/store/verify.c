@@ -211,7 +211,7 @@ static enum errc check_name(struct pack_check *c, const struct catalog_pack *p, 
 static enum errc note_pack(struct verify *v, const struct catalog_pack *p, const char *kind, const char *object,
                            const struct err *why, struct err *err)
 {
-    enum errc rc = verify_bad_pack(v, p->id, err);
+    enum errc rc = verify_bad_pack(v, p->id, why->code == ERR_IO, err);
     return rc == ERR_OK ? verify_add_error(v, kind, object, why->message, err) : rc;
 }
 
@@ -271,7 +271,9 @@ static enum errc check_pack(struct verify *v, struct verify_worker *w, const str
         return ERR_OK;
     if (rc == ERR_MISSING_OBJECT)
         return note_pack(v, p, "missing-pack", object, &why, err);
-    if (rc == ERR_DAMAGED || rc == ERR_FORMAT_NEWER || rc == ERR_IO)
+    if (rc == ERR_IO)
+        return note_pack(v, p, "unreadable-pack", object, &why, err);
+    if (rc == ERR_DAMAGED || rc == ERR_FORMAT_NEWER)
         return note_pack(v, p, "damaged-pack", object, &why, err);
     if (err)
         *err = why;
@@ -423,6 +425,56 @@ static enum errc expect_packs(struct verify *v, struct err *err)
     return rc;
 }
 
+/* --- packs in doubt ----------------------------------------------------------------------------------------------- */
+
+static bool in_doubt(const struct catalog_pack *p)
+{
+    return p->gaps || (p->bytes == 0 && p->records > 0);
+}
+
+static void look_again(struct verify *v, const struct catalog_pack *p, uint8_t *buffer)
+{
+    struct pack_check c = {.v = v, .buffer = buffer};
+    struct digest digest;
+    struct err ignored;
+    bool whole = pack_reader_open(v->store, &p->name, &c.pack, &ignored) == ERR_OK &&
+                 hasher_new(&c.hasher, &ignored) == ERR_OK && hash_pack(&c, &digest, &ignored) == ERR_OK &&
+                 memcmp(&digest, &p->name, sizeof digest) == 0;
+    hasher_free(c.hasher);
+    pack_reader_free(c.pack);
+    pthread_mutex_lock(&v->store->lock);
+    if (whole)
+        (void)!pack_trust(v->store, p, &ignored); /* what fails is tried again by the next verification */
+    pthread_mutex_unlock(&v->store->lock);
+}
+
+/* Of packs that were found damaged before the catalog forgot all or some. Those that hash to their names were put right
+ * since: they count again, before anything relies on what they hold. */
+static enum errc settle_doubts(struct verify *v, struct err *err)
+{
+    struct catalog_pack p = {0};
+    uint8_t *buffer = NULL;
+    bool more = true;
+    enum errc rc = ERR_OK;
+    while (rc == ERR_OK) {
+        pthread_mutex_lock(&v->store->lock);
+        rc = catalog_pack_next(v->store->catalog, p.id, &p, &more, err);
+        pthread_mutex_unlock(&v->store->lock);
+        if (rc != ERR_OK || !more)
+            break;
+        if (!in_doubt(&p))
+            continue;
+        if (!buffer)
+            rc = mem_alloc(&buffer, READ_BYTES, err);
+        if (rc == ERR_OK)
+            look_again(v, &p, buffer);
+        if (rc == ERR_OK && diag_interrupted(v->opt->diag))
+            rc = err_fail(err, ERR_INTERRUPTED, "interrupted; no record of this verification was kept");
+    }
+    free(buffer);
+    return rc;
+}
+
 /* Never "no damage" of packs that were not looked at. */
 static enum errc count_again(struct verify *v, struct err *err)
 {
@@ -444,6 +496,8 @@ enum errc store_verify(struct store *s, const struct store_verify_options *opt, 
         rc = check_log(&v, err);
     if (rc == ERR_OK)
         rc = expect_packs(&v, err);
+    if (rc == ERR_OK)
+        rc = settle_doubts(&v, err);
     if (rc == ERR_OK)
         rc = check_packs(&v, err);
     if (rc == ERR_OK)
