@@ -23,6 +23,8 @@ enum errc log_load(struct store *s, uint64_t number, struct log_body *body_out, 
     buf_init(&plain, LOG_RECORD_MAX_BYTES + 64);
     memset(body_out, 0, sizeof *body_out);
     enum errc rc = backend_get(s->backend, log_name(name, number), FILE_MAX_BYTES, &file, err);
+    if (rc == ERR_LIMIT)
+        rc = err_fail(err, ERR_DAMAGED, "it is larger than any record that is written");
     if (rc == ERR_OK)
         rc = triple_decode(file.data, file.len, LOG_RECORD_MAX_BYTES + 1024, &frame, good_copies_out, err);
     if (rc == ERR_OK && digest_out)

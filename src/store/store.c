@@ -220,12 +220,16 @@ static enum errc read_config(struct store *s, struct err *err)
     enum errc rc = backend_get(s->backend, "config", file.max, &file, err);
     if (rc == ERR_MISSING_OBJECT)
         rc = err_fail(err, ERR_NO_REPOSITORY, "there is no repository at %s: it has no file 'config'", s->path);
+    if (rc == ERR_LIMIT)
+        rc = err_fail(err, ERR_DAMAGED, "it is larger than any that is written");
     if (rc == ERR_OK)
         rc = triple_decode(file.data, file.len, CONFIG_MAX_BYTES, &content, NULL, err);
     if (rc == ERR_OK)
         rc = repo_config_get(content.data, content.len, &s->config, err);
     if (rc != ERR_OK && rc != ERR_NO_REPOSITORY)
         (void)err_wrap(err, "%s/config", s->path);
+    if (rc == ERR_DAMAGED)
+        (void)err_hint(err, "Bring the file 'config' back from a copy of the repository.");
     buf_release(&file);
     if (rc == ERR_OK && s->config.flags_readonly != 0)
         s->read_only = true;

@@ -49,6 +49,13 @@ bool verify_out_of_time(const struct verify *v)
 
 /* --- the log ------------------------------------------------------------------------------------------------------ */
 
+static const char *log_kind(enum errc loaded)
+{
+    if (loaded == ERR_MISSING_OBJECT)
+        return "missing-log";
+    return loaded == ERR_IO ? "unreadable-log" : "damaged-log";
+}
+
 static enum errc check_log(struct verify *v, struct err *err)
 {
     struct digest expected = {{0}};
@@ -62,14 +69,14 @@ static enum errc check_log(struct verify *v, struct err *err)
         char object[LOG_NAME_BYTES];
         log_name(object, n);
         enum errc loaded = log_load(v->store, n, &body, &digest, &good, &why);
-        if (loaded != ERR_OK && loaded != ERR_DAMAGED && loaded != ERR_MISSING_OBJECT && loaded != ERR_FORMAT_NEWER) {
+        if (loaded != ERR_OK && loaded != ERR_DAMAGED && loaded != ERR_MISSING_OBJECT && loaded != ERR_FORMAT_NEWER &&
+            loaded != ERR_IO) {
             if (err)
                 *err = why;
             return loaded;
         }
         if (loaded != ERR_OK) {
-            rc = verify_add_error(v, loaded == ERR_MISSING_OBJECT ? "missing-log" : "damaged-log", object, why.message,
-                                  err);
+            rc = verify_add_error(v, log_kind(loaded), object, why.message, err);
         } else {
             if (know_expected && memcmp(&body.head.prev, &expected, sizeof expected) != 0)
                 rc = verify_add_error(v, "broken-chain", object, "it does not follow the record before it", err);
