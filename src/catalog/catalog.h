@@ -28,6 +28,17 @@ void catalog_close(struct catalog *c);
  * still has it open after 5 s. */
 MUST_USE enum errc catalog_remove(const char *cache_dir, const struct repo_id *repo, struct err *err);
 
+/* A new, empty one beside the catalog that is in use, to take its place when it is complete. What a cut-off run left of
+ * one is removed. ERR_LOCKED while another process makes one. Never temporary: fails where it cannot be written. */
+MUST_USE enum errc catalog_open_beside(const char *cache_dir, const struct repo_id *repo, struct catalog **out,
+                                       struct err *err);
+/* Close it and rename it over the catalog, which must be closed (ERR_LOCKED when another process still has it open
+ * after 5 s). After an error the old one is there as it was. */
+MUST_USE enum errc catalog_replace(const char *cache_dir, const struct repo_id *repo, struct catalog *beside,
+                                   struct err *err);
+/* Close it and remove its files. */
+void catalog_abandon(const char *cache_dir, const struct repo_id *repo, struct catalog *beside);
+
 /* Number and digest of the last log record the catalog has taken in; 0 and zeros at first. */
 MUST_USE enum errc catalog_head(struct catalog *c, uint64_t *number_out, struct digest *digest_out, struct err *err);
 /* Random 8 bytes made with the catalog: the writer id of this machine. */
@@ -51,6 +62,9 @@ MUST_USE enum errc catalog_pack_remove(struct catalog *c, const struct digest *n
                                        struct err *err); /* with its chunks: unseen at once, swept at close */
 /* Its file is damaged, though some of its chunks may be readable: its size is set to 0, and its chunks stay. */
 MUST_USE enum errc catalog_pack_doubt(struct catalog *c, const struct digest *name, struct err *err);
+/* It was found whole (its bytes hash to its name) after it was doubted, or after rows of it were forgotten; the caller
+ * has entered all of its rows. */
+MUST_USE enum errc catalog_pack_trust(struct catalog *c, uint32_t pack_id, uint64_t bytes, struct err *err);
 MUST_USE enum errc catalog_pack_find(struct catalog *c, const struct digest *name, bool *found_out,
                                      uint32_t *pack_id_out, struct err *err);
 /* Forget packs and chunks of runs that are not in live[0..count): theirs was cut off. */
@@ -65,6 +79,7 @@ struct catalog_pack {
     uint32_t records;
     uint64_t run;
     bool hashed; /* this machine saw its bytes hash to its name: it wrote them, or verified them so */
+    bool gaps;   /* rows of it were forgotten (catalog_chunk_remove) */
 };
 MUST_USE enum errc catalog_pack_hashed(struct catalog *c, uint32_t pack_id, struct err *err);
 /* ERR_MISSING_OBJECT when it is not there (any more: another process may have removed it). */

@@ -137,5 +137,11 @@ enum errc catalog_chunk_remove(struct catalog *c, const struct chunk_name *name,
         db_bind_int(s, 2, pack_id);
         rc = db_run(c, s, err);
     }
+    if (rc == ERR_OK)
+        rc = db_stmt(c, STMT_PACK_GAPS, &s, err);
+    if (rc == ERR_OK) {
+        db_bind_int(s, 1, pack_id);
+        rc = db_run(c, s, err);
+    }
     return change_end(c, &x, rc, err);
 }

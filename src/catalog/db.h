@@ -1,11 +1,12 @@
 /* The catalog's database handle: statements, errors, transactions. Layer: catalog, private to it.
  *
- * Locks: <dir>/catalog.lock carries two one-byte record locks that the kernel drops with the process.
+ * Locks: <dir>/catalog.lock carries three one-byte record locks that the kernel drops with the process.
  *   BYTE_IN_USE   shared while a catalog is open; exclusive to take its files away (SQLite's files must not be unlinked
  *                 under a user).
  *   BYTE_WRITING  exclusive from the begin of a write transaction to the end of its commit, checkpoint included:
  *                 SQLite before 3.51.3 can lose a commit when a checkpoint races a write of another process.
- * Order: BYTE_IN_USE before BYTE_WRITING before SQLite's own.
+ *   BYTE_BUILDING exclusive while a new catalog is made beside the one in use.
+ * Order: BYTE_BUILDING before BYTE_IN_USE before BYTE_WRITING before SQLite's own.
  */
 #ifndef SNAP_CATALOG_DB_H
 #define SNAP_CATALOG_DB_H
@@ -31,7 +32,12 @@ struct catalog {
     struct buf scratch; /* for encoding one value */
 };
 
-enum { CATALOG_BUSY_MS = 60 * 1000, CATALOG_SWEEP_WAIT_MS = 200, CATALOG_BLOB_MAX_BYTES = 2 * LOG_RECORD_MAX_BYTES };
+enum {
+    CATALOG_BUSY_MS = 60 * 1000,
+    CATALOG_REMOVE_WAIT_MS = 5000,
+    CATALOG_SWEEP_WAIT_MS = 200,
+    CATALOG_BLOB_MAX_BYTES = 2 * LOG_RECORD_MAX_BYTES
+};
 
 /* --- errors --- */
 
@@ -84,7 +90,7 @@ MUST_USE enum errc change_end(struct catalog *c, struct change *x, enum errc rc,
 
 /* --- locks (lock.c) --- */
 
-enum lock_byte { BYTE_IN_USE = 0, BYTE_WRITING = 1 };
+enum lock_byte { BYTE_IN_USE = 0, BYTE_WRITING = 1, BYTE_BUILDING = 2 };
 /* Wait at most wait_ms; ERR_LOCKED. A file system that has no such locks is not an error. */
 MUST_USE enum errc lock_take(int fd, enum lock_byte byte, bool exclusive, unsigned wait_ms, struct err *err);
 void lock_drop(int fd, enum lock_byte byte);
@@ -93,15 +99,25 @@ void lock_drop(int fd, enum lock_byte byte);
 
 struct place {
     char *dir;  /* <cache dir>/<repository id hex> */
-    char *file; /* <dir>/catalog.db */
+    char *file; /* <dir>/catalog.db, or catalog-new.db */
 };
 MUST_USE enum errc place_of(const char *cache_dir, const struct repo_id *repo, struct place *out, struct err *err);
+MUST_USE enum errc place_beside(const char *cache_dir, const struct repo_id *repo, struct place *out, struct err *err);
 void catalog_place_release(struct place *p);
 /* Make the directory and its parents, 0700. */
 MUST_USE enum errc place_make(const struct place *p, struct err *err);
 MUST_USE enum errc place_open_dir(const struct place *p, int *fd_out, struct err *err);
 /* Open <dir>/catalog.lock, made 0600 when absent. */
 MUST_USE enum errc place_open_lock(const struct place *p, int *fd_out, struct err *err);
+
+/* Remove the files of a database that nobody has open: "catalog.db" or "catalog-new.db". */
+MUST_USE enum errc place_remove_files(int dir, const char *name, struct err *err);
+
+/* --- opening (open.c) --- */
+
+MUST_USE enum errc catalog_new(struct catalog **out, struct err *err);
+/* Open or make the file of a place, under the locks c->lock_fd has. */
+MUST_USE enum errc open_file(struct catalog *c, const struct place *p, const struct repo_id *repo, struct err *err);
 
 /* --- schema (schema.c) --- */
 

@@ -78,16 +78,10 @@ static enum errc make_file(const char *file, struct err *err)
     return rc;
 }
 
-static enum errc open_at(struct catalog *c, const struct place *p, const struct repo_id *repo, struct err *err)
+enum errc open_file(struct catalog *c, const struct place *p, const struct repo_id *repo, struct err *err)
 {
-    enum errc rc = place_make(p, err);
+    enum errc rc = make_file(p->file, err);
 
-    if (rc == ERR_OK)
-        rc = place_open_lock(p, &c->lock_fd, err);
-    if (rc == ERR_OK)
-        rc = lock_take(c->lock_fd, BYTE_IN_USE, false, CATALOG_BUSY_MS, err);
-    if (rc == ERR_OK)
-        rc = make_file(p->file, err);
     if (rc == ERR_OK)
         rc = open_database(c, p->file, SQLITE_OPEN_READWRITE, err);
     if (rc == ERR_OK && sqlite3_db_readonly(c->db, "main") == 1)
@@ -97,6 +91,17 @@ static enum errc open_at(struct catalog *c, const struct place *p, const struct 
     if (rc == ERR_OK)
         rc = schema_ensure(c, repo, err);
     return rc;
+}
+
+static enum errc open_at(struct catalog *c, const struct place *p, const struct repo_id *repo, struct err *err)
+{
+    enum errc rc = place_make(p, err);
+
+    if (rc == ERR_OK)
+        rc = place_open_lock(p, &c->lock_fd, err);
+    if (rc == ERR_OK)
+        rc = lock_take(c->lock_fd, BYTE_IN_USE, false, CATALOG_BUSY_MS, err);
+    return rc == ERR_OK ? open_file(c, p, repo, err) : rc;
 }
 
 static bool cannot_be_written(enum errc rc, const struct err *err)
@@ -111,7 +116,7 @@ static bool cannot_be_written(enum errc rc, const struct err *err)
     return false;
 }
 
-static enum errc catalog_new(struct catalog **out, struct err *err)
+enum errc catalog_new(struct catalog **out, struct err *err)
 {
     enum errc rc = mem_alloc(out, sizeof **out, err);
 

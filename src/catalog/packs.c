@@ -143,6 +143,23 @@ enum errc catalog_pack_hashed(struct catalog *c, uint32_t pack_id, struct err *e
     return change_end(c, &x, rc, err);
 }
 
+enum errc catalog_pack_trust(struct catalog *c, uint32_t pack_id, uint64_t bytes, struct err *err)
+{
+    sqlite3_stmt *s;
+    struct change x;
+    enum errc rc = change_begin(c, &x, err);
+
+    if (rc != ERR_OK)
+        return rc;
+    rc = db_stmt(c, STMT_PACK_TRUST, &s, err);
+    if (rc == ERR_OK) {
+        db_bind_int(s, 1, pack_id);
+        db_bind_int(s, 2, bytes);
+        rc = db_run(c, s, err);
+    }
+    return change_end(c, &x, rc, err);
+}
+
 enum errc catalog_runs(struct catalog *c, uint64_t **out, size_t *count_out, struct err *err)
 {
     sqlite3_stmt *s;
@@ -223,7 +240,8 @@ static enum errc read_pack(struct catalog *c, enum stmt_id id, uint32_t key, str
     out->bytes = db_int(s, 2);
     out->records = (uint32_t)db_int(s, 3);
     out->run = db_int(s, 4);
-    out->hashed = db_int(s, 5) != 0;
+    out->hashed = db_int(s, 5) == 1;
+    out->gaps = db_int(s, 5) == 2;
     rc = db_copy(s, 1, out->name.b, sizeof out->name.b, err);
     db_done(s);
     return rc;

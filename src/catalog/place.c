@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,9 +9,8 @@
 #include "base/path.h"
 #include "catalog/db.h"
 
-enum { REMOVE_WAIT_MS = 5000 };
-
-enum errc place_of(const char *cache_dir, const struct repo_id *repo, struct place *out, struct err *err)
+static enum errc place_named(const char *cache_dir, const struct repo_id *repo, const char *name, struct place *out,
+                             struct err *err)
 {
     char hex[2 * sizeof repo->b + 1];
     enum errc rc;
@@ -18,10 +18,20 @@ enum errc place_of(const char *cache_dir, const struct repo_id *repo, struct pla
     *out = (struct place){0};
     rc = path_join(cache_dir, hex_encode(hex, repo->b, sizeof repo->b), &out->dir, err);
     if (rc == ERR_OK)
-        rc = path_join(out->dir, "catalog.db", &out->file, err);
+        rc = path_join(out->dir, name, &out->file, err);
     if (rc != ERR_OK)
         catalog_place_release(out);
     return rc;
+}
+
+enum errc place_of(const char *cache_dir, const struct repo_id *repo, struct place *out, struct err *err)
+{
+    return place_named(cache_dir, repo, "catalog.db", out, err);
+}
+
+enum errc place_beside(const char *cache_dir, const struct repo_id *repo, struct place *out, struct err *err)
+{
+    return place_named(cache_dir, repo, "catalog-new.db", out, err);
 }
 
 void catalog_place_release(struct place *p)
@@ -90,14 +100,17 @@ enum errc place_open_lock(const struct place *p, int *fd_out, struct err *err)
     return rc;
 }
 
-static enum errc remove_files(int dir, struct err *err)
+enum errc place_remove_files(int dir, const char *name, struct err *err)
 {
     /* The log first: SQLite would take a lone one for that of the next database. */
-    static const char *const names[] = {"catalog.db-wal", "catalog.db-journal", "catalog.db-shm", "catalog.db"};
+    static const char *const ends[] = {"-wal", "-journal", "-shm", ""};
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         struct err local = {0};
-        enum errc rc = io_unlinkat(dir, names[i], 0, &local);
+        char file[64];
+
+        (void)snprintf(file, sizeof file, "%s%s", name, ends[i]);
+        enum errc rc = io_unlinkat(dir, file, 0, &local);
 
         if (rc != ERR_OK && local.sys_errno != ENOENT) {
             if (err)
@@ -125,9 +138,9 @@ enum errc catalog_remove(const char *cache_dir, const struct repo_id *repo, stru
     if (rc == ERR_OK)
         rc = place_open_lock(&p, &lock, &local);
     if (rc == ERR_OK)
-        rc = lock_take(lock, BYTE_IN_USE, true, REMOVE_WAIT_MS, &local);
+        rc = lock_take(lock, BYTE_IN_USE, true, CATALOG_REMOVE_WAIT_MS, &local);
     if (rc == ERR_OK)
-        rc = remove_files(dir, &local);
+        rc = place_remove_files(dir, "catalog.db", &local);
     if (rc != ERR_OK && err)
         *err = local;
     io_close_quietly(&lock); /* drops the lock */

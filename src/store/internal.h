@@ -42,6 +42,10 @@ const char *log_name(char dst[LOG_NAME_BYTES], uint64_t number);
 /* One record: body (released by the caller), digest of its frame, bytes of its file. good_copies_out may be NULL. */
 MUST_USE enum errc log_load(struct store *s, uint64_t number, struct log_body *body_out, struct digest *digest_out,
                             unsigned *good_copies_out, struct err *err);
+/* The hint of an error that only the right log record can mend. err may be NULL. */
+void log_hint(uint64_t number, struct err *err);
+/* Is there a record behind head + 1, which is not there? ERR_HISTORY. *again_out: head + 1 has just appeared. */
+MUST_USE enum errc log_check_end(struct store *s, bool *again_out, struct err *err);
 /* Append; s->lock is held. For LOG_SNAPSHOT bytes_added is completed here by the record's own size, and ERR_LOCKED is
  * returned when a drop record came after record number since. *stands_out tells after an error, too, whether the record
  * may be in the log (its name could be made but not synced): then what it names must stay. */
@@ -57,6 +61,9 @@ MUST_USE enum errc replay(struct store *s, struct err *err);
 MUST_USE enum errc packs_look(struct store *s, struct err *err);
 /* Packs that could not be read when they were entered, and now can: taken in. s->lock is held. */
 MUST_USE enum errc packs_retry(struct store *s, bool *any_out, struct err *err);
+
+/* A pack in doubt that is whole again: its length and all its rows are entered. s->lock is held. */
+MUST_USE enum errc pack_trust(struct store *s, const struct catalog_pack *p, struct err *err);
 
 /* --- runs.c: marks of sessions at work, by kernel locks on files beside the catalog ---- */
 MUST_USE enum errc run_mark(struct store *s, uint64_t *run_out, int *lock_fd_out, struct err *err);

@@ -23,6 +23,8 @@ enum errc log_load(struct store *s, uint64_t number, struct log_body *body_out, 
     buf_init(&plain, LOG_RECORD_MAX_BYTES + 64);
     memset(body_out, 0, sizeof *body_out);
     enum errc rc = backend_get(s->backend, log_name(name, number), FILE_MAX_BYTES, &file, err);
+    if (rc == ERR_LIMIT)
+        rc = err_fail(err, ERR_DAMAGED, "it is larger than any record that is written");
     if (rc == ERR_OK)
         rc = triple_decode(file.data, file.len, LOG_RECORD_MAX_BYTES + 1024, &frame, good_copies_out, err);
     if (rc == ERR_OK && digest_out)
@@ -40,6 +42,48 @@ enum errc log_load(struct store *s, uint64_t number, struct log_body *body_out, 
     buf_wipe(&plain);
     buf_release(&file);
     return rc;
+}
+
+struct newest {
+    uint64_t number;
+};
+
+static enum errc note_number(void *arg, const char *name, struct err *err)
+{
+    struct newest *newest = arg;
+    (void)err;
+    if (strlen(name) != 16 || strspn(name, "0123456789") != 16)
+        return ERR_OK;
+    uint64_t n = strtoull(name, NULL, 10);
+    if (n > newest->number)
+        newest->number = n;
+    return ERR_OK;
+}
+
+void log_hint(uint64_t number, struct err *err)
+{
+    char name[LOG_NAME_BYTES];
+    (void)err_hint(err,
+                   "Bring %s back from a copy of the repository; 'snap rebuild' cannot make it again. A machine whose "
+                   "cache knows the log from before can still restore its snapshots, and verify them.",
+                   log_name(name, number));
+}
+
+enum errc log_check_end(struct store *s, bool *again_out, struct err *err)
+{
+    struct newest newest = {0};
+    char name[LOG_NAME_BYTES];
+    *again_out = false;
+    enum errc rc = backend_list(s->backend, "log", note_number, &newest, err);
+    if (rc != ERR_OK || newest.number <= s->head)
+        return rc;
+    rc = backend_exists(s->backend, log_name(name, s->head + 1), again_out, NULL, err);
+    if (rc != ERR_OK || *again_out)
+        return rc;
+    (void)err_fail(err, ERR_HISTORY, "log record %" PRIu64 " is missing from %s, though record %" PRIu64 " is there",
+                   s->head + 1, s->path, newest.number);
+    log_hint(s->head + 1, err);
+    return ERR_HISTORY;
 }
 
 enum errc store_log_read(struct store *s, uint64_t number, struct log_body *body_out, struct digest *digest_out,
@@ -152,6 +196,11 @@ enum errc log_append(struct store *s, struct log_body *body, uint64_t since, boo
         rc = replay(s, err); /* another process may have been first: look at what it did, then try the next number */
         if (rc == ERR_OK && body->head.kind == LOG_SNAPSHOT)
             rc = check_drops(s, since, err);
+        bool again = false;
+        if (rc == ERR_OK)
+            rc = log_check_end(s, &again, err); /* never into a gap: what is behind it would be lost for good */
+        if (again)
+            continue;
         body->snapshot.bytes_added = packs_bytes;
         if (rc == ERR_OK)
             rc = try_append(s, body, &file, &taken, stands_out, err);

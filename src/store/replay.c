@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,51 +95,39 @@ static enum errc take_record(struct store *s, const struct log_body *body, const
 static enum errc check_chain(struct store *s, const struct log_body *body, const struct digest *digest, uint64_t seen,
                              const struct digest *seen_digest, struct err *err)
 {
-    if (memcmp(&body->head.prev, &s->head_digest, sizeof s->head_digest) != 0)
-        return err_fail(err, ERR_HISTORY, "log record %" PRIu64 " does not follow the one before it",
-                        body->head.number);
+    if (memcmp(&body->head.prev, &s->head_digest, sizeof s->head_digest) != 0) {
+        (void)err_fail(err, ERR_HISTORY, "log record %" PRIu64 " does not follow the one before it", body->head.number);
+        return err_hint(err, "One of the two is not the record that was written: bring both back from a copy of the "
+                             "repository; 'snap rebuild' cannot mend it.");
+        return ERR_HISTORY;
+    }
     if (body->head.number == seen && memcmp(digest, seen_digest, sizeof *digest) != 0)
         return err_fail(err, ERR_HISTORY, "log record %" PRIu64 " is not the one that was seen here before", seen);
     return ERR_OK;
 }
 
-struct newest {
-    uint64_t number;
-};
-
-static enum errc note_number(void *arg, const char *name, struct err *err)
+/* The log seems to end at head. Its end is vouched for when nothing was taken in and the note agrees: then somebody has
+ * looked behind this very record before, and only a few names are tried for what was written and lost since. Whenever
+ * that is not so (also after a run that stopped at a gap, and left the catalog at it), the whole log is looked through.
+ * A record is never appended without that (log_append). */
+static enum errc check_end(struct store *s, bool vouched, bool *again, struct err *err)
 {
-    struct newest *newest = arg;
-    uint64_t n;
-    int end = 0;
-    (void)err;
-    if (strlen(name) == 16 && sscanf(name, "%16" SCNu64 "%n", &n, &end) == 1 && end == 16 && n > newest->number)
-        newest->number = n;
-    return ERR_OK;
-}
-
-/* The log seems to end at head: is there anything behind it? Only asked by who reads the log from its beginning, since
- * nothing seen before vouches for its end then. *again: another process has just appended. */
-static enum errc check_gap(struct store *s, bool *again, struct err *err)
-{
-    struct newest newest = {0};
-    char name[LOG_NAME_BYTES];
+    enum { PROBES = 8 };
+    bool beyond = !vouched;
+    enum errc rc = ERR_OK;
     *again = false;
-    enum errc rc = backend_list(s->backend, "log", note_number, &newest, err);
-    if (rc != ERR_OK || newest.number <= s->head)
-        return rc;
-    rc = backend_exists(s->backend, log_name(name, s->head + 1), again, NULL, err);
-    if (rc == ERR_OK && !*again)
-        rc = err_fail(err, ERR_HISTORY, "log record %" PRIu64 " is missing from %s, though record %" PRIu64 " is there",
-                      s->head + 1, s->path, newest.number);
-    return rc;
+    for (uint64_t n = 2; rc == ERR_OK && !beyond && n <= PROBES; n++) {
+        char name[LOG_NAME_BYTES];
+        rc = backend_exists(s->backend, log_name(name, s->head + n), &beyond, NULL, err);
+    }
+    return rc == ERR_OK && beyond ? log_check_end(s, again, err) : rc;
 }
 
 static enum errc replay_new(struct store *s, struct rows *rows, struct err *err)
 {
     uint64_t seen = 0;
     struct digest seen_digest;
-    bool changed = false, from_start = s->head == 0;
+    bool changed = false;
     enum errc rc =
         s->accept_history ? ERR_OK : catalog_last_seen(s->cache_dir, &s->config.id, &seen, &seen_digest, err);
     if (rc != ERR_OK)
@@ -150,14 +137,17 @@ static enum errc replay_new(struct store *s, struct rows *rows, struct err *err)
         struct digest digest;
         rc = log_load(s, s->head + 1, &body, &digest, NULL, err);
         if (rc == ERR_MISSING_OBJECT) {
-            bool again;
-            rc = from_start ? check_gap(s, &again, err) : ERR_OK;
+            bool again, vouched = !changed && s->head > 0 && s->head == seen &&
+                                  memcmp(&s->head_digest, &seen_digest, sizeof seen_digest) == 0;
+            rc = check_end(s, vouched, &again, err);
             if (rc != ERR_OK)
                 return rc;
-            if (from_start && again)
+            if (again)
                 continue;
             break;
         }
+        if (rc == ERR_DAMAGED)
+            log_hint(s->head + 1, err); /* verify could not open the repository either */
         if (rc == ERR_OK)
             rc = check_chain(s, &body, &digest, seen, &seen_digest, err);
         if (rc == ERR_OK)
@@ -171,7 +161,7 @@ static enum errc replay_new(struct store *s, struct rows *rows, struct err *err)
         return err_fail(err, ERR_HISTORY,
                         "the repository's log ends at record %" PRIu64 ", but record %" PRIu64 " was seen here before",
                         s->head, seen);
-    if (changed && !s->temporary_catalog)
+    if (changed && !s->temporary_catalog && !s->accept_history) /* a rebuild notes it when it stands */
         return catalog_set_last_seen(s->cache_dir, &s->config.id, s->head, &s->head_digest, err);
     return ERR_OK;
 }
@@ -309,6 +299,29 @@ enum errc packs_retry(struct store *s, bool *any_out, struct err *err)
             end = rows.pack_id;
         *any_out = true;
     }
+    free(rows.chunks);
+    return rc;
+}
+
+enum errc pack_trust(struct store *s, const struct catalog_pack *p, struct err *err)
+{
+    struct rows rows = {.store = s, .pack_id = p->id};
+    struct pack_reader *pack;
+    enum errc rc = pack_reader_open(s, &p->name, &pack, err);
+    if (rc != ERR_OK)
+        return rc;
+    rc = catalog_begin(s->catalog, err);
+    if (rc == ERR_OK)
+        rc = pack_reader_table(pack, on_desc, &rows, err);
+    if (rc == ERR_OK)
+        rc = flush_rows(&rows, err);
+    if (rc == ERR_OK)
+        rc = catalog_pack_trust(s->catalog, p->id, pack_reader_size(pack), err);
+    if (rc == ERR_OK)
+        rc = catalog_commit(s->catalog, err);
+    if (rc != ERR_OK)
+        catalog_rollback(s->catalog);
+    pack_reader_free(pack);
     free(rows.chunks);
     return rc;
 }

@@ -222,12 +222,16 @@ static enum errc read_config(struct store *s, struct err *err)
     enum errc rc = backend_get(s->backend, "config", file.max, &file, err);
     if (rc == ERR_MISSING_OBJECT)
         rc = err_fail(err, ERR_NO_REPOSITORY, "there is no repository at %s: it has no file 'config'", s->path);
+    if (rc == ERR_LIMIT)
+        rc = err_fail(err, ERR_DAMAGED, "it is larger than any that is written");
     if (rc == ERR_OK)
         rc = triple_decode(file.data, file.len, CONFIG_MAX_BYTES, &content, NULL, err);
     if (rc == ERR_OK)
         rc = repo_config_get(content.data, content.len, &s->config, err);
     if (rc != ERR_OK && rc != ERR_NO_REPOSITORY)
         (void)err_wrap(err, "%s/config", s->path);
+    if (rc == ERR_DAMAGED)
+        (void)err_hint(err, "Bring the file 'config' back from a copy of the repository.");
     buf_release(&file);
     if (rc == ERR_OK && s->config.flags_readonly != 0)
         s->read_only = true;
@@ -345,24 +349,61 @@ static bool continues(struct store *s, uint64_t seen, const struct digest *seen_
     return same;
 }
 
+/* Follow the log from its beginning into s->catalog, which is empty. */
+static enum errc replay_all(struct store *s, struct err *err)
+{
+    static const struct digest none;
+    s->head = 0;
+    s->head_digest = none;
+    s->accept_history = true;
+    enum errc rc = replay(s, err);
+    s->accept_history = false;
+    return rc;
+}
+
+static enum errc rebuild_temporary(struct store *s, struct err *err)
+{
+    catalog_close(s->catalog);
+    s->catalog = NULL;
+    enum errc rc = open_catalog(s, err);
+    return rc == ERR_OK ? replay_all(s, err) : rc;
+}
+
+/* The old catalog serves until the new one is complete: where it cannot be made, nothing is lost. */
+static enum errc rebuild_beside(struct store *s, struct err *err)
+{
+    struct catalog *old = s->catalog, *beside;
+    uint64_t old_head = s->head;
+    struct digest old_digest = s->head_digest;
+    enum errc rc = catalog_open_beside(s->cache_dir, &s->config.id, &beside, err);
+    if (rc != ERR_OK)
+        return rc;
+    s->catalog = beside;
+    rc = replay_all(s, err);
+    s->catalog = old;
+    if (rc != ERR_OK) {
+        s->head = old_head;
+        s->head_digest = old_digest;
+        catalog_abandon(s->cache_dir, &s->config.id, beside);
+        return rc;
+    }
+    catalog_close(old); /* it must be closed to be replaced; it is opened again when that fails */
+    s->catalog = NULL;
+    rc = catalog_replace(s->cache_dir, &s->config.id, beside, err);
+    enum errc opened = open_catalog(s, rc == ERR_OK ? err : NULL);
+    if (rc != ERR_OK || opened != ERR_OK)
+        return rc != ERR_OK ? rc : opened;
+    return s->head > 0 ? catalog_set_last_seen(s->cache_dir, &s->config.id, s->head, &s->head_digest, err) : ERR_OK;
+}
+
 enum errc store_rebuild(struct store *s, const struct diag *diag, struct err *err)
 {
-    struct digest none = {{0}}, seen_digest = {{0}};
+    struct digest seen_digest = {{0}};
     struct err ignored;
     uint64_t seen = 0;
     pthread_mutex_lock(&s->lock);
     (void)!catalog_last_seen(s->cache_dir, &s->config.id, &seen, &seen_digest, &ignored);
-    catalog_close(s->catalog);
-    s->catalog = NULL;
-    enum errc rc = catalog_remove(s->cache_dir, &s->config.id, err);
-    if (rc == ERR_OK)
-        rc = open_catalog(s, err);
-    s->head = 0;
-    s->head_digest = none;
-    s->accept_history = true;
-    if (rc == ERR_OK)
-        rc = replay(s, err);
-    s->accept_history = false;
+    enum errc rc = s->temporary_catalog ? rebuild_temporary(s, err) : rebuild_beside(s, err);
     if (rc == ERR_OK && !continues(s, seen, &seen_digest))
         diag_message(diag, DIAG_WARNING, "history-altered",
                      "the log does not continue what was last seen here (record %llu); the catalog now follows the log "

@@ -174,7 +174,7 @@ void store_verify_result_release(struct store_verify_result *r);
 MUST_USE enum errc store_check_packs(struct store *s, const struct digest *packs, size_t count, const struct diag *diag,
                                      struct err *err);
 
-/* Throw the catalog away and make it anew from the log and the packs. */
+/* Make the catalog anew from the log and the packs. The old one is replaced only when the new one is complete. */
 MUST_USE enum errc store_rebuild(struct store *s, const struct diag *diag, struct err *err);
 
 /* --- keys --------------------------------------------------------------------------------------------------------- */

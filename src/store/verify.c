@@ -49,6 +49,13 @@ bool verify_out_of_time(const struct verify *v)
 
 /* --- the log ------------------------------------------------------------------------------------------------------ */
 
+static const char *log_kind(enum errc loaded)
+{
+    if (loaded == ERR_MISSING_OBJECT)
+        return "missing-log";
+    return loaded == ERR_IO ? "unreadable-log" : "damaged-log";
+}
+
 static enum errc check_log(struct verify *v, struct err *err)
 {
     struct digest expected = {{0}};
@@ -62,14 +69,14 @@ static enum errc check_log(struct verify *v, struct err *err)
         char object[LOG_NAME_BYTES];
         log_name(object, n);
         enum errc loaded = log_load(v->store, n, &body, &digest, &good, &why);
-        if (loaded != ERR_OK && loaded != ERR_DAMAGED && loaded != ERR_MISSING_OBJECT && loaded != ERR_FORMAT_NEWER) {
+        if (loaded != ERR_OK && loaded != ERR_DAMAGED && loaded != ERR_MISSING_OBJECT && loaded != ERR_FORMAT_NEWER &&
+            loaded != ERR_IO) {
             if (err)
                 *err = why;
             return loaded;
         }
         if (loaded != ERR_OK) {
-            rc = verify_add_error(v, loaded == ERR_MISSING_OBJECT ? "missing-log" : "damaged-log", object, why.message,
-                                  err);
+            rc = verify_add_error(v, log_kind(loaded), object, why.message, err);
         } else {
             if (know_expected && memcmp(&body.head.prev, &expected, sizeof expected) != 0)
                 rc = verify_add_error(v, "broken-chain", object, "it does not follow the record before it", err);
@@ -211,7 +218,7 @@ static enum errc check_name(struct pack_check *c, const struct catalog_pack *p, 
 static enum errc note_pack(struct verify *v, const struct catalog_pack *p, const char *kind, const char *object,
                            const struct err *why, struct err *err)
 {
-    enum errc rc = verify_bad_pack(v, p->id, err);
+    enum errc rc = verify_bad_pack(v, p->id, why->code == ERR_IO, err);
     return rc == ERR_OK ? verify_add_error(v, kind, object, why->message, err) : rc;
 }
 
@@ -271,7 +278,9 @@ static enum errc check_pack(struct verify *v, struct verify_worker *w, const str
         return ERR_OK;
     if (rc == ERR_MISSING_OBJECT)
         return note_pack(v, p, "missing-pack", object, &why, err);
-    if (rc == ERR_DAMAGED || rc == ERR_FORMAT_NEWER || rc == ERR_IO)
+    if (rc == ERR_IO)
+        return note_pack(v, p, "unreadable-pack", object, &why, err);
+    if (rc == ERR_DAMAGED || rc == ERR_FORMAT_NEWER)
         return note_pack(v, p, "damaged-pack", object, &why, err);
     if (err)
         *err = why;
@@ -279,16 +288,26 @@ static enum errc check_pack(struct verify *v, struct verify_worker *w, const str
 }
 
 /* The next pack to look at, by whichever worker asks first. The newest come first: packs full of deltas take longest
- * for their size, and the last one of all should be a short one. */
+ * for their size, and the last one of all should be a short one. Packs that were entered meanwhile have higher numbers
+ * than all before: at the end of a round it is looked for them, until there are none. */
 static enum errc next_pack(struct verify *v, struct catalog_pack *p, bool *more, struct err *err)
 {
     enum errc rc = ERR_OK;
     pthread_mutex_lock(&v->store->lock);
     for (;;) {
         rc = catalog_pack_prev(v->store->catalog, v->last_pack, p, more, err);
-        if (rc != ERR_OK || !*more)
+        if (rc != ERR_OK)
             break;
+        if (!*more || p->id <= v->floor) {
+            *more = false;
+            if (v->last_pack == UINT32_MAX)
+                break;
+            v->floor = v->top;
+            v->last_pack = UINT32_MAX;
+            continue;
+        }
         v->last_pack = p->id;
+        v->top = p->id > v->top ? p->id : v->top;
         if (v->opt->subset_t == 0 || (p->id - 1) % v->opt->subset_t == (v->opt->subset_n - 1) % v->opt->subset_t)
             break;
     }
@@ -378,18 +397,98 @@ static enum errc on_pack_name(void *arg, const char *name, struct err *err)
     return rc;
 }
 
-static enum errc expect_bytes(struct verify *v, struct err *err)
+static enum errc count_packs(struct verify *v, uint64_t *packs_out, uint64_t *bytes_out, struct err *err)
 {
     struct catalog_pack p = {0};
     bool more = true;
     enum errc rc = ERR_OK;
+    *packs_out = *bytes_out = 0;
+    pthread_mutex_lock(&v->store->lock);
     while (rc == ERR_OK && more) {
         rc = catalog_pack_next(v->store->catalog, p.id, &p, &more, err);
-        if (rc == ERR_OK && more)
-            v->bytes_expected += p.bytes;
+        if (rc == ERR_OK && more) {
+            ++*packs_out;
+            *bytes_out += p.bytes;
+        }
     }
+    pthread_mutex_unlock(&v->store->lock);
+    return rc;
+}
+
+/* Packs that were out of reach when the catalog was made are taken in now, and not while the packs are walked. */
+static enum errc expect_packs(struct verify *v, struct err *err)
+{
+    struct store *s = v->store;
+    uint64_t packs;
+    bool any;
+    pthread_mutex_lock(&s->lock);
+    s->retried = true;
+    enum errc rc = packs_retry(s, &any, err);
+    pthread_mutex_unlock(&s->lock);
+    if (rc == ERR_OK)
+        rc = count_packs(v, &packs, &v->bytes_expected, err);
     if (v->opt->subset_t > 1)
         v->bytes_expected /= v->opt->subset_t;
+    return rc;
+}
+
+/* --- packs in doubt ----------------------------------------------------------------------------------------------- */
+
+static bool in_doubt(const struct catalog_pack *p)
+{
+    return p->gaps || (p->bytes == 0 && p->records > 0);
+}
+
+static void look_again(struct verify *v, const struct catalog_pack *p, uint8_t *buffer)
+{
+    struct pack_check c = {.v = v, .buffer = buffer};
+    struct digest digest;
+    struct err ignored;
+    bool whole = pack_reader_open(v->store, &p->name, &c.pack, &ignored) == ERR_OK &&
+                 hasher_new(&c.hasher, &ignored) == ERR_OK && hash_pack(&c, &digest, &ignored) == ERR_OK &&
+                 memcmp(&digest, &p->name, sizeof digest) == 0;
+    hasher_free(c.hasher);
+    pack_reader_free(c.pack);
+    pthread_mutex_lock(&v->store->lock);
+    if (whole)
+        (void)!pack_trust(v->store, p, &ignored); /* what fails is tried again by the next verification */
+    pthread_mutex_unlock(&v->store->lock);
+}
+
+/* Of packs that were found damaged before the catalog forgot all or some. Those that hash to their names were put right
+ * since: they count again, before anything relies on what they hold. */
+static enum errc settle_doubts(struct verify *v, struct err *err)
+{
+    struct catalog_pack p = {0};
+    uint8_t *buffer = NULL;
+    bool more = true;
+    enum errc rc = ERR_OK;
+    while (rc == ERR_OK) {
+        pthread_mutex_lock(&v->store->lock);
+        rc = catalog_pack_next(v->store->catalog, p.id, &p, &more, err);
+        pthread_mutex_unlock(&v->store->lock);
+        if (rc != ERR_OK || !more)
+            break;
+        if (!in_doubt(&p))
+            continue;
+        if (!buffer)
+            rc = mem_alloc(&buffer, READ_BYTES, err);
+        if (rc == ERR_OK)
+            look_again(v, &p, buffer);
+        if (rc == ERR_OK && diag_interrupted(v->opt->diag))
+            rc = err_fail(err, ERR_INTERRUPTED, "interrupted; no record of this verification was kept");
+    }
+    free(buffer);
+    return rc;
+}
+
+/* Never "no damage" of packs that were not looked at. */
+static enum errc count_again(struct verify *v, struct err *err)
+{
+    uint64_t packs, bytes;
+    enum errc rc = count_packs(v, &packs, &bytes, err);
+    if (rc == ERR_OK && v->opt->subset_t <= 1 && v->result->packs < packs)
+        v->limited = true;
     return rc;
 }
 
@@ -403,9 +502,13 @@ enum errc store_verify(struct store *s, const struct store_verify_options *opt, 
     if (rc == ERR_OK)
         rc = check_log(&v, err);
     if (rc == ERR_OK)
-        rc = expect_bytes(&v, err);
+        rc = expect_packs(&v, err);
+    if (rc == ERR_OK)
+        rc = settle_doubts(&v, err);
     if (rc == ERR_OK)
         rc = check_packs(&v, err);
+    if (rc == ERR_OK)
+        rc = count_again(&v, err);
     if (rc == ERR_OK)
         rc = backend_list(s->backend, "packs", on_pack_name, &v, err);
     if (rc == ERR_OK)

@@ -13,6 +13,11 @@ struct bad_chunk {
     char object[PACK_NAME_BYTES];
 };
 
+struct bad_pack {
+    uint32_t id;
+    bool unread; /* an error of the disk or the way to it: nothing is known against the pack itself */
+};
+
 struct verify {
     struct store *store;
     const struct store_verify_options *opt;
@@ -20,11 +25,11 @@ struct verify {
     pthread_mutex_t lock; /* result and what was found bad; taken without store.lock */
     size_t error_cap;
     bool more_errors, limited;
-    uint64_t bytes_expected, bytes_begun; /* the last and last_pack: under store.lock */
-    uint32_t last_pack;
-    struct bad_chunk *chunks; /* damaged records */
+    uint64_t bytes_expected, bytes_begun; /* the last, and what follows: under store.lock */
+    uint32_t last_pack, top, floor;       /* of this round: where it is, its highest; all up to floor are done */
+    struct bad_chunk *chunks;             /* damaged records */
     size_t chunk_count, chunk_cap;
-    uint32_t *packs; /* packs that are missing or cannot be read, by id */
+    struct bad_pack *packs; /* packs that are missing or cannot be read, */
     size_t pack_count, pack_cap;
 };
 
@@ -43,7 +48,7 @@ MUST_USE enum errc verify_add_error(struct verify *v, const char *kind, const ch
                                     struct err *err);
 MUST_USE enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, uint32_t pack_id, bool base_only,
                                     const char *object, struct err *err);
-MUST_USE enum errc verify_bad_pack(struct verify *v, uint32_t pack_id, struct err *err);
+MUST_USE enum errc verify_bad_pack(struct verify *v, uint32_t pack_id, bool unread, struct err *err);
 bool verify_out_of_time(const struct verify *v);
 void verify_release(struct verify *v);
 

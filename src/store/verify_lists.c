@@ -37,12 +37,12 @@ enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *name, uint
     return rc;
 }
 
-enum errc verify_bad_pack(struct verify *v, uint32_t pack_id, struct err *err)
+enum errc verify_bad_pack(struct verify *v, uint32_t pack_id, bool unread, struct err *err)
 {
     pthread_mutex_lock(&v->lock);
     enum errc rc = mem_grow(&v->packs, &v->pack_cap, v->pack_count + 1, sizeof *v->packs, err);
     if (rc == ERR_OK)
-        v->packs[v->pack_count++] = pack_id;
+        v->packs[v->pack_count++] = (struct bad_pack){.id = pack_id, .unread = unread};
     pthread_mutex_unlock(&v->lock);
     return rc;
 }
@@ -56,7 +56,7 @@ void verify_release(struct verify *v)
 static bool is_bad_pack(const struct verify *v, uint32_t id)
 {
     for (size_t i = 0; i < v->pack_count; i++)
-        if (v->packs[i] == id)
+        if (v->packs[i].id == id)
             return true;
     return false;
 }
@@ -86,7 +86,7 @@ static void name_pack(struct verify *v, uint32_t id, char *object, size_t cap)
 /* Which of the lost packs had it, the catalog cannot tell: it is counted with the first. */
 static void name_lost_pack(struct verify *v, char *object, size_t cap)
 {
-    name_pack(v, v->packs[0], object, cap);
+    name_pack(v, v->packs[0].id, object, cap);
 }
 
 /* Is there any copy that can be rebuilt? object gets what stands in the way. */
@@ -385,13 +385,18 @@ enum errc verify_forget_bad(struct verify *v, struct err *err)
             rc = catalog_chunk_remove(c, &v->chunks[i].name, v->chunks[i].pack_id, err);
     for (size_t i = 0; rc == ERR_OK && i < v->pack_count; i++) {
         struct catalog_pack p;
+        struct err ignored;
         uint32_t id;
-        rc = catalog_pack_by_id(c, v->packs[i], &p, err);
+        if (v->packs[i].unread)
+            continue;
+        rc = catalog_pack_by_id(c, v->packs[i].id, &p, err);
         if (rc != ERR_OK || p.records == 0)
             continue;
         bool there;
         char name[PACK_NAME_BYTES];
-        if (backend_exists(v->store->backend, pack_name(name, &p.name), &there, NULL, err) != ERR_OK || there) {
+        if (backend_exists(v->store->backend, pack_name(name, &p.name), &there, NULL, &ignored) != ERR_OK)
+            continue;
+        if (there) {
             rc = catalog_pack_doubt(c, &p.name, err); /* records behind a damaged table can still be read */
             continue;
         }

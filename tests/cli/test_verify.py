@@ -136,6 +136,20 @@ class Verify(Case):
         r = self.run_snap("--json", "verify")
         self.assertEqual(r.code, 13, str(r))
 
+    def test_gap_in_the_log_without_a_catalog(self):
+        self.backup(self.path("keep"))
+        kept = self.path("record")
+        shutil.move(self.log_records()[1], kept)
+        shutil.rmtree(self.cache)
+        for _ in range(2):
+            for args in (["list"], ["verify"], ["rebuild"], ["backup", self.path("keep")]):
+                r = self.run_snap("--json", *args)
+                self.assertEqual((r.code, r.last()["name"]), (13, "history-altered"), str(r))
+                self.assertIn("from a copy of the repository", r.last()["hint"])
+                self.assertNotIn("run 'snap", r.last()["hint"])
+        shutil.move(kept, os.path.join(self.repo, "log", "%016d" % 2))
+        self.assertEqual(len(self.ids()), 3)
+
     def test_history_cut_back(self):
         os.unlink(self.log_records()[-1])
         self.fails(13, "history-altered", "list")
@@ -166,6 +180,7 @@ class Verify(Case):
         shutil.rmtree(self.cache)
         r = self.run_snap("--json", "list")
         self.assertEqual((r.code, r.last()["name"]), (13, "damaged"), str(r))
+        self.assertIn("from a copy of the repository", r.last()["hint"])
 
     def test_newer_format(self):
         path = os.path.join(self.repo, "config")

@@ -273,13 +273,108 @@ static void catalog_lies(void **state)
     past_free(&p);
 }
 
+/* A catalog that was made while the packs were out of reach: all of them are read, and damage in any is found. */
+static void packs_away_for_a_moment(void **state)
+{
+    (void)state;
+    struct past p;
+    char path[500];
+    past_new(&p);
+    for (size_t damaged = 0; damaged <= SNAPSHOTS; damaged++) {
+        struct store_verify_options opt = {.read_data = true};
+        struct store_verify_result result;
+        put_back(&p);
+        run_command("rm -rf %s; mv %s/packs %s/packs", p.r.cache, p.r.path, p.r.t.dir);
+        run_command("mkdir %s/packs", p.r.path);
+        repo_open(&p.r);
+        repo_close(&p.r);
+        run_command("rmdir %s/packs; mv %s/packs %s/packs", p.r.path, p.r.t.dir, p.r.path);
+        if (damaged < SNAPSHOTS)
+            flip(pack_path(&p, damaged, path), 400, 3);
+        repo_open(&p.r);
+        OK(store_verify(p.r.store, &opt, &result, &test_err));
+        assert_true(result.complete);
+        assert_int_equal(result.packs, SNAPSHOTS);
+        assert_int_equal(result.error_count > 0, damaged < SNAPSHOTS);
+        store_verify_result_release(&result);
+        repo_close(&p.r);
+    }
+    past_free(&p);
+}
+
+/* Whether a session may rely on everything, and finds all of it. */
+static bool relies(struct past *p)
+{
+    struct session *x;
+    repo_close(&p->r);
+    repo_open(&p->r);
+    OK(session_begin(p->r.store, NULL, false, &x, &test_err));
+    bool all = !session_lost_packs(x) && p->r.store->doubtful_count == 0;
+    session_free(x);
+    return all;
+}
+
+/* Damage that is found, and then put right: nothing of it is left, also for the records whose rows were forgotten. */
+static void put_right(void **state)
+{
+    (void)state;
+    struct past p;
+    char path[500];
+    struct stat st;
+    past_new(&p);
+    assert_int_equal(stat(pack_path(&p, 0, path), &st), 0);
+    const off_t places[] = {PACK_HEADER_BYTES + 50, st.st_size / 2, st.st_size - 1, st.st_size - 100, 20};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        struct snapshot next;
+        unsigned named;
+        repo_open(&p.r);
+        flip(path, places[i], 2);
+        assert_true(verify(&p, p.r.store, &named) > 0);
+        flip(path, places[i], 2);
+        repo_close(&p.r);
+        repo_open(&p.r);
+        if (verify(&p, p.r.store, &named) != 0)
+            fail_msg("byte %lld: damage is left", (long long)places[i]);
+        assert_true(relies(&p));
+        assert_int_equal(readable(&p, p.r.store), 15);
+        store_streams(p.r.store, p.streams[0], 2, NULL, &next);
+        assert_int_equal(next.chunks_new, 0);
+        snapshot_release(&next);
+        repo_close(&p.r);
+    }
+    past_free(&p);
+}
+
+static int fail_reads(enum io_op op, const char *what, void *arg)
+{
+    return op == IO_READ && what && strstr(what, arg) ? EIO : 0;
+}
+
+/* The disk did not answer: said, and held against nobody. */
+static void read_error(void **state)
+{
+    (void)state;
+    struct past p;
+    char path[500];
+    unsigned named;
+    past_new(&p);
+    repo_open(&p.r);
+    io_set_hook(fail_reads, strrchr(pack_path(&p, 0, path), '/') + 1);
+    size_t found = verify(&p, p.r.store, &named);
+    io_set_hook(NULL, NULL);
+    assert_true(found > 0);
+    assert_int_equal(named, 11); /* all that need pack 0 */
+    assert_true(relies(&p));
+    assert_int_equal(verify(&p, p.r.store, &named), 0);
+    past_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(flipped_bits),
-        cmocka_unit_test(packs_mistreated),
-        cmocka_unit_test(lost_base),
-        cmocka_unit_test(catalog_lies),
+        cmocka_unit_test(flipped_bits), cmocka_unit_test(packs_mistreated),        cmocka_unit_test(lost_base),
+        cmocka_unit_test(catalog_lies), cmocka_unit_test(packs_away_for_a_moment), cmocka_unit_test(put_right),
+        cmocka_unit_test(read_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

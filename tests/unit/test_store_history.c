@@ -1,4 +1,6 @@
 /* The catalog lost, spoilt, behind and ahead; the log altered in every way. */
+#include <errno.h>
+
 #include "store_run.h"
 
 enum { SNAPSHOTS = 4 };
@@ -161,6 +163,9 @@ static void log_altered(void **state)
         {"the last twice", "cp 0000000000000004 0000000000000005", ERR_DAMAGED, ERR_DAMAGED, false},
         {"the last is an older one", "cp 0000000000000003 0000000000000004", ERR_OK, ERR_DAMAGED, true},
         {"empty", ": > 0000000000000003", ERR_OK, ERR_DAMAGED, true},
+        {"far too large", "truncate -s 2G 0000000000000003", ERR_OK, ERR_DAMAGED, true},
+        {"the last far too large", "truncate -s 2G 0000000000000004", ERR_OK, ERR_DAMAGED, true},
+        {"a directory for a record", "rm 0000000000000003; mkdir 0000000000000003", ERR_OK, ERR_DAMAGED, true},
         {"a pack for a record", "cp ../packs/$(ls ../packs | head -n 1) 0000000000000003", ERR_OK, ERR_DAMAGED, true},
         {"a key slot for a record", "cp ../keys/$(ls ../keys | head -n 1) 0000000000000003", ERR_OK, ERR_DAMAGED, true},
     };
@@ -188,6 +193,133 @@ static void log_altered(void **state)
         }
     }
     run_command("rm -rf %s; cp -a %s/kept %s", p.r.path, p.r.t.dir, p.r.path);
+    past_free(&p);
+}
+
+/* A gap is an error each time, however often it is asked, and nothing is written into it. */
+static void gap_stays(void **state)
+{
+    (void)state;
+    struct past p;
+    struct store *s;
+    struct err err;
+    struct snapshot more;
+    past_new(&p);
+    run_command("mv %s/log/%016d %s/record", p.r.path, 2, p.r.t.dir);
+    run_command("rm -rf %s", p.r.cache);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(repo_try(&p.r, p.r.cache, i > 0, &s, &err), ERR_HISTORY);
+    /* The catalog has taken in what is before the gap. */
+    run_command("ls %s/*/catalog.db >/dev/null", p.r.cache);
+    run_command("mv %s/record %s/log/%016d", p.r.t.dir, p.r.path, 2);
+    repo_open(&p.r);
+    all_there(&p, SNAPSHOTS);
+    repo_close(&p.r);
+
+    /* Written behind what this machine has seen, and lost again. */
+    run_command("cp -a %s %s/elsewhere", p.r.cache, p.r.t.dir);
+    char elsewhere[400];
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", p.r.t.dir);
+    OK(repo_try(&p.r, elsewhere, true, &s, &test_err));
+    for (int i = 0; i < 2; i++) {
+        store_streams(s, &p.streams[i], 1, NULL, &more);
+        snapshot_release(&more);
+    }
+    store_close(s);
+    run_command("rm %s/log/%016d", p.r.path, SNAPSHOTS + 1);
+    assert_int_equal(repo_try(&p.r, p.r.cache, false, &s, &err), ERR_HISTORY);
+
+    /* Far behind: found at the latest before a record is written. */
+    run_command("cd %s/log && mv %016d %016d", p.r.path, SNAPSHOTS + 2, SNAPSHOTS + 100);
+    OK(repo_try(&p.r, p.r.cache, true, &s, &test_err));
+    struct log_body body = {.head.kind = LOG_RUN};
+    assert_int_equal(store_append(s, &body, &err), ERR_HISTORY);
+    store_close(s);
+    run_command("test ! -e %s/log/%016d && rm %s/log/%016d", p.r.path, SNAPSHOTS + 1, p.r.path, SNAPSHOTS + 100);
+    past_free(&p);
+}
+
+static int fail_reads(enum io_op op, const char *what, void *arg)
+{
+    return op == IO_READ && what && strcmp(what, arg) == 0 ? EIO : 0;
+}
+
+/* One record that the disk does not give is one error, and the rest is verified. */
+static void record_unreadable(void **state)
+{
+    (void)state;
+    struct past p;
+    char name[LOG_NAME_BYTES];
+    struct store_verify_options opt = {.read_data = true};
+    struct store_verify_result result;
+    past_new(&p);
+    repo_open(&p.r);
+    log_name(name, 2);
+    io_set_hook(fail_reads, name);
+    OK(store_verify(p.r.store, &opt, &result, &test_err));
+    io_set_hook(NULL, NULL);
+    assert_int_equal(result.error_count, 1);
+    assert_string_equal(result.errors[0].kind, "unreadable-log");
+    assert_string_equal(result.errors[0].object, name);
+    assert_int_equal(result.packs, SNAPSHOTS);
+    store_verify_result_release(&result);
+    past_free(&p);
+}
+
+static void config_far_too_large(void **state)
+{
+    (void)state;
+    struct past p;
+    struct store *s;
+    struct err err;
+    past_new(&p);
+    run_command("truncate -s 2G %s/config", p.r.path);
+    assert_int_equal(repo_try(&p.r, p.r.cache, false, &s, &err), ERR_DAMAGED);
+    assert_non_null(strstr(err.message, "/config: "));
+    past_free(&p);
+}
+
+static enum errc rebuild(struct past *p, struct err *err)
+{
+    struct store_options opt = {.path = p->r.path,
+                                .cache_dir = p->r.cache,
+                                .secret = {.key_file = p->r.key},
+                                .write = true,
+                                .no_catalog_replay = true};
+    struct store *s;
+    OK(store_open(&opt, &s, &test_err));
+    enum errc rc = store_rebuild(s, NULL, err);
+    store_close(s);
+    return rc;
+}
+
+/* What cannot be made again is not thrown away first. */
+static void rebuild_fails(void **state)
+{
+    (void)state;
+    struct past p;
+    struct store *s;
+    struct err err;
+    past_new(&p);
+    run_command("mv %s/log/%016d %s/record", p.r.path, 2, p.r.t.dir);
+    assert_int_equal(rebuild(&p, &err), ERR_HISTORY);
+    assert_non_null(strstr(err.hint, "log/0000000000000002 back from a copy"));
+    run_command("! ls %s/*/ | grep new", p.r.cache);
+    repo_open(&p.r);
+    all_there(&p, SNAPSHOTS);
+    /* Nor while another one uses it. */
+    run_command("mv %s/record %s/log/%016d", p.r.t.dir, p.r.path, 2);
+    assert_int_equal(rebuild(&p, &err), ERR_LOCKED);
+    all_there(&p, SNAPSHOTS);
+    repo_close(&p.r);
+    /* What a rebuild that was killed left behind does no harm. */
+    run_command("cd %s/*/ && echo rubbish > catalog-new.db && echo rubbish > catalog-new.db-wal", p.r.cache);
+    OK(rebuild(&p, &test_err));
+    run_command("! ls %s/*/ | grep new", p.r.cache);
+    OK(repo_try(&p.r, p.r.cache, true, &s, &test_err));
+    assert_int_equal(store_head(s), SNAPSHOTS);
+    p.r.store = s;
+    all_there(&p, SNAPSHOTS);
     past_free(&p);
 }
 
@@ -261,8 +393,10 @@ static void log_copies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(catalog_lost), cmocka_unit_test(catalog_from_elsewhere),
-        cmocka_unit_test(log_altered),  cmocka_unit_test(log_forged),
+        cmocka_unit_test(catalog_lost),      cmocka_unit_test(catalog_from_elsewhere),
+        cmocka_unit_test(log_altered),       cmocka_unit_test(gap_stays),
+        cmocka_unit_test(record_unreadable), cmocka_unit_test(config_far_too_large),
+        cmocka_unit_test(rebuild_fails),     cmocka_unit_test(log_forged),
         cmocka_unit_test(log_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
