@@ -31,6 +31,8 @@ MUST_USE enum errc cli_open(struct cli *c, enum cli_access access, struct store 
 
 /* A snapshot named on the command line. */
 MUST_USE enum errc cli_snapshot(struct store *s, const char *spec, struct snapshot *out, struct err *err);
+/* rc of a search for spec: when it is 'latest' and there is no good one, *err gets the one that could be meant. */
+enum errc cli_explain_latest(struct store *s, const char *spec, enum errc rc, struct err *err);
 /* "ID:PATH": the snapshot and the absolute path, NULL when there is none (ERR_USAGE if need_path). free(*path_out). */
 MUST_USE enum errc cli_snapshot_path(struct store *s, const char *spec, bool need_path, struct snapshot *out,
                                      char **path_out, struct err *err);

@@ -246,6 +246,16 @@ static enum errc judge(struct inspecting *x, const struct inspect_options *opt, 
     return err->code;
 }
 
+/* The hints of the table are of a backup. */
+static enum errc hint(enum errc rc, struct err *err)
+{
+    if (rc == ERR_SOURCE_MISSING)
+        err_hint(err, "Check the path; what else was named has been inspected.");
+    else if (err_exit_status(rc) == 3 && !err->hint[0])
+        err_hint(err, "Check permissions and the disk; what could be read has been inspected.");
+    return rc;
+}
+
 enum errc cmd_inspect(struct cli *c, struct err *err)
 {
     struct inspecting x = {.c = c, .several = c->args.arg_count > 1};
@@ -258,5 +268,5 @@ enum errc cmd_inspect(struct cli *c, struct err *err)
     if (c->ui.json && x.done > 0)
         ui_out(&c->ui, "\n]\n");
     show_summary(&x, &sum);
-    return judge(&x, &opt, &sum, rc, err);
+    return hint(judge(&x, &opt, &sum, rc, err), err);
 }

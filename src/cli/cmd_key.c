@@ -90,7 +90,9 @@ static enum errc add(struct cli *c, struct store *s, struct err *err)
     char *path = NULL, *phrase = NULL, recovery[RECOVERY_TEXT_BYTES] = "", id[17] = "";
     if (key_file && opt_given(p, OPT_NEW_PASSWORD_FILE))
         return err_fail(err, ERR_USAGE, "give --new-key-file or --new-password-file, not both");
-    enum errc rc = key_file ? path_absolute(key_file, &path, err) : new_passphrase(c, &phrase, err);
+    enum errc rc = key_file ? secret_check_key_file(key_file, err) : new_passphrase(c, &phrase, err);
+    if (rc == ERR_OK && key_file)
+        rc = path_absolute(key_file, &path, err);
     enum slot_kind kind = key_file ? SLOT_KEY_FILE : SLOT_PASSPHRASE;
     if (rc == ERR_OK)
         rc = store_slot_add(s, kind, label ? label : "", path, phrase, recovery, id, err);

@@ -211,6 +211,18 @@ static enum errc check_can_ask(const struct restoring *r, const struct restore_o
                     r->verb == VERB_UNDO ? "'snap undo'" : "'snap restore'");
 }
 
+/* A wrong id is no question of --yes. */
+static enum errc check_snapshot(const struct restoring *r, struct store *s, const struct restore_options *opt,
+                                struct err *err)
+{
+    struct snapshot snap;
+    enum errc rc = cli_snapshot(s, opt->snapshot, &snap, err);
+    if (rc != ERR_OK)
+        return rc;
+    snapshot_release(&snap);
+    return check_can_ask(r, opt, err);
+}
+
 static enum errc run(struct restoring *r, const struct restore_options *opt, struct restore_outcome *out,
                      struct err *err)
 {
@@ -221,6 +233,12 @@ static enum errc run(struct restoring *r, const struct restore_options *opt, str
     enum errc rc = cli_open(r->c, access, &s, err);
     if (rc != ERR_OK)
         return rc;
+    if (r->verb == VERB_RESTORE)
+        rc = check_snapshot(r, s, opt, err);
+    if (rc != ERR_OK) {
+        store_close(s);
+        return rc;
+    }
     if (r->verb == VERB_RESTORE)
         rc = restore_run(s, opt, out, err);
     else if (r->verb == VERB_RESUME)
@@ -242,7 +260,7 @@ static enum errc perform(struct cli *c, enum restore_verb verb, struct err *err)
     struct restore_options opt;
     struct restore_outcome out = {0};
     enum errc rc = read_options(&r, &opt, err);
-    if (rc == ERR_OK)
+    if (rc == ERR_OK && verb != VERB_RESTORE)
         rc = check_can_ask(&r, &opt, err);
     if (rc == ERR_OK)
         rc = run(&r, &opt, &out, err);

@@ -67,6 +67,8 @@ static enum errc read_options(struct cli *c, struct verify_options *o, struct er
         rc = duration_parse(limit, &seconds, err);
         if (rc != ERR_OK)
             err_wrap(err, "--max-duration");
+        else if (seconds == 0)
+            rc = err_fail(err, ERR_USAGE, "--max-duration is 0");
         else if (seconds < UINT32_MAX)
             o->store.deadline_ns = monotonic_ns() + seconds * 1000000000u;
     }
@@ -197,6 +199,8 @@ enum errc cmd_verify(struct cli *c, struct err *err)
     if (rc != ERR_OK)
         return rc;
     rc = verify_run(s, &opt, &out, err);
+    for (size_t i = 0; i < opt.id_count; i++)
+        rc = cli_explain_latest(s, opt.ids[i], rc, err);
     if (rc == ERR_OK || (rc == ERR_DAMAGED && out.store.error_count > 0)) {
         if (c->ui.json)
             report_json(c, &out);

@@ -4,12 +4,18 @@
 #include "cli/config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "cli/config_keys.h"
+
+enum { CONFIG_FILE_MAX_BYTES = 1 << 20 };
 
 static void note_error(struct config_parse *p)
 {
@@ -46,6 +52,11 @@ static char *take_line(char *dst, int cap, void *arg)
         return NULL;
     p->line++;
     size_t len = strlen(dst);
+    p->bytes += len;
+    if (p->bytes > CONFIG_FILE_MAX_BYTES) { /* it grows while it is read */
+        bad_line(p, "the file goes on beyond the 1 MiB that a configuration may have");
+        return NULL;
+    }
     if (len + 1 == (size_t)cap && dst[len - 1] != '\n' && !feof(p->file)) {
         bad_line(p, "this line is too long; a list can go on in further lines with the same key");
         return NULL;
@@ -94,6 +105,35 @@ static enum errc check_whole(struct config_parse *p)
     return ERR_OK;
 }
 
+/* A configuration is a file: opening a FIFO would wait for a writer, and reading a device might never end. */
+static bool is_config_file(const struct stat *st)
+{
+    bool null = S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3); /* /dev/null: none */
+    return S_ISREG(st->st_mode) || null;
+}
+
+static enum errc open_config(const char *file, FILE **out, struct err *err)
+{
+    struct stat st;
+    *out = NULL;
+    int fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        err_sys(err, ERR_CONFIG, errno, "cannot read the configuration %s", file);
+    else if (!is_config_file(&st))
+        err_fail(err, ERR_CONFIG, "the configuration %s is not a regular file", file);
+    else if (st.st_size > CONFIG_FILE_MAX_BYTES)
+        err_fail(err, ERR_CONFIG, "the configuration %s has %lld bytes; it may have 1 MiB", file,
+                 (long long)st.st_size);
+    else if (!(*out = fdopen(fd, "r")))
+        err_sys(err, ERR_CONFIG, errno, "cannot read the configuration %s", file);
+    if (*out)
+        return ERR_OK;
+    if (fd >= 0)
+        close(fd);
+    err_hint(err, "Give an existing file with --config, or set SNAP_CONFIG.");
+    return ERR_CONFIG;
+}
+
 enum errc config_read(const char *file, struct config *out, struct err *err)
 {
     *out = (struct config){0};
@@ -101,12 +141,9 @@ enum errc config_read(const char *file, struct config *out, struct err *err)
     enum errc rc = mem_strdup(&out->file, file, err);
     if (rc != ERR_OK)
         return rc;
-    p.file = fopen(file, "re");
-    if (!p.file) {
-        err_sys(err, ERR_CONFIG, errno, "cannot read the configuration %s", file);
-        err_hint(err, "Give an existing file with --config, or set SNAP_CONFIG.");
-        return err->code;
-    }
+    rc = open_config(file, &p.file, err);
+    if (rc != ERR_OK)
+        return rc;
     int bad = ini_parse_stream(take_line, &p, take_key, &p);
     bool failed = ferror(p.file);
     fclose(p.file);

@@ -12,6 +12,7 @@ struct config_parse {
     struct config *config;
     FILE *file;
     int line;                    /* being read, from 1 */
+    size_t bytes;                /* read */
     enum config_section section; /* the newest source or set is the one meant */
     bool repository_seen;
     enum errc rc;

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -14,6 +16,8 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "cli/signals.h"
+
+enum { SECRET_FILE_MAX_BYTES = 64 * 1024, KEY_FILE_MAX_BYTES = 4096 };
 
 void secret_free(char *s)
 {
@@ -59,14 +63,82 @@ static void warn_exposed(struct cli *c, const char *path)
                path_show(shown, sizeof shown, path, strlen(path)), (unsigned)(st.st_mode & 07777));
 }
 
+/* A pipe of the shell's (process substitution) has no name, and is open already. */
+static bool is_named_fifo(const char *path, const struct stat *st)
+{
+    struct statfs fs;
+    return S_ISFIFO(st->st_mode) && statfs(path, &fs) == 0 && fs.f_type != PIPEFS_MAGIC;
+}
+
+enum errc secret_check_key_file(const char *path, struct err *err)
+{
+    char shown[600];
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return ERR_OK; /* whoever opens it says so */
+    path_show(shown, sizeof shown, path, strlen(path));
+    if (is_named_fifo(path, &st) || !(S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode)))
+        return err_fail(err, ERR_BAD_KEY_FILE, "the key file %s is %s, not a regular file", shown,
+                        S_ISDIR(st.st_mode)    ? "a directory"
+                        : S_ISFIFO(st.st_mode) ? "a FIFO"
+                                               : "a device or a socket");
+    if (st.st_size > KEY_FILE_MAX_BYTES)
+        return err_fail(err, ERR_BAD_KEY_FILE, "%s has %lld bytes and is no key file", shown, (long long)st.st_size);
+    return ERR_OK;
+}
+
+/* The next bytes, once there are any. Waiting ends with a signal, unlike in a read that is restarted after it; and by
+ * the clock, for one that came just before. */
+static enum errc read_some(int fd, struct buf *b, size_t *got_out, const char *path, struct err *err)
+{
+    for (;;) {
+        struct pollfd in = {.fd = fd, .events = POLLIN};
+        if (signals_interrupted())
+            return err_fail(err, ERR_INTERRUPTED, "interrupted");
+        if (poll(&in, 1, 200) < 1)
+            continue;
+        enum errc rc = buf_reserve(b, 4096, err);
+        if (rc != ERR_OK)
+            return rc;
+        ssize_t got = read(fd, b->data + b->len, 4096);
+        if (got < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (got < 0)
+            return err_sys(err, ERR_IO, errno, "cannot read %s", path);
+        *got_out = (size_t)got;
+        b->len += (size_t)got;
+        return ERR_OK;
+    }
+}
+
+/* All of a file, a FIFO or a terminal. b grows once only, so that the secret is not strewn over the heap. */
+static enum errc read_secret(const char *path, struct buf *b, struct err *err)
+{
+    char shown[600];
+    size_t got = 1;
+    int fd = -1;
+    path_show(shown, sizeof shown, path, strlen(path));
+    enum errc rc = buf_reserve(b, SECRET_FILE_MAX_BYTES + 2 * 4096, err);
+    if (rc == ERR_OK)
+        rc = io_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd, err);
+    while (rc == ERR_OK && got > 0) {
+        rc = read_some(fd, b, &got, shown, err);
+        if (rc == ERR_OK && b->len > SECRET_FILE_MAX_BYTES)
+            rc = err_fail(err, ERR_LIMIT, "%s has more than %d bytes and is no file with a passphrase", shown,
+                          SECRET_FILE_MAX_BYTES);
+    }
+    io_close_quietly(&fd);
+    return rc;
+}
+
 enum errc secret_from_file(struct cli *c, const char *path, char **out, struct err *err)
 {
     struct buf b;
-    buf_init(&b, 64 * 1024);
-    enum errc rc = io_read_file(AT_FDCWD, path, 64 * 1024, &b, err);
+    buf_init(&b, 2 * SECRET_FILE_MAX_BYTES);
+    enum errc rc = read_secret(path, &b, err);
     if (rc == ERR_OK)
         rc = first_line(&b, path, out, err);
-    else
+    else if (rc != ERR_INTERRUPTED)
         err_recode(err, rc = ERR_NO_KEY);
     buf_wipe(&b);
     if (rc == ERR_OK)
@@ -157,8 +229,11 @@ static enum errc take(struct cli *c, const struct origin *o, bool both, struct s
         return strcmp(o->recovery_file, "-") == 0 ? secret_ask(c, "Recovery key", false, &out->recovery, err)
                                                   : secret_from_file(c, o->recovery_file, &out->recovery, err);
     if (o->key_file) {
-        warn_exposed(c, o->key_file);
-        rc = mem_strdup(&out->key_file, o->key_file, err);
+        rc = secret_check_key_file(o->key_file, err);
+        if (rc == ERR_OK)
+            warn_exposed(c, o->key_file);
+        if (rc == ERR_OK)
+            rc = mem_strdup(&out->key_file, o->key_file, err);
         if (rc != ERR_OK || !both)
             return rc;
     }

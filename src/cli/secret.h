@@ -17,7 +17,10 @@ struct secret {
 MUST_USE enum errc secret_resolve(struct cli *c, bool both, struct secret *out, struct err *err);
 void secret_release(struct secret *s);
 
-/* The first line of a file; warns like above. */
+/* ERR_BAD_KEY_FILE when what stands at path cannot be a key file, a FIFO among others; what is not there yet can. */
+MUST_USE enum errc secret_check_key_file(const char *path, struct err *err);
+
+/* The first line of a file; warns like above. A FIFO is waited for until a signal comes. */
 MUST_USE enum errc secret_from_file(struct cli *c, const char *path, char **out, struct err *err);
 /* Ask on the terminal, without echo; twice: again, and both must agree. ERR_NO_KEY without a terminal. */
 MUST_USE enum errc secret_ask(struct cli *c, const char *what, bool twice, char **out, struct err *err);

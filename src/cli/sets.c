@@ -192,6 +192,9 @@ enum errc backup_plan_make(const struct config *config, const struct parsed *arg
                            struct err *err)
 {
     *out = (struct backup_plan){0};
+    for (size_t i = 0; i < args->counts[OPT_EXCLUDE]; i++)
+        if (!args->values[OPT_EXCLUDE][i][0])
+            return err_fail(err, ERR_USAGE, "--exclude is empty");
     if (args->arg_count > 0)
         return add_paths(out, args, err);
     if (opt_given(args, OPT_SOURCE))

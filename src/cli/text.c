@@ -43,12 +43,38 @@ void sources_text(char *dst, size_t cap, const struct snapshot *s)
     }
 }
 
+static enum errc explain(void *arg, struct snapshot_row *row, struct err *err)
+{
+    char hex[ID_HEX_BYTES];
+    (void)err;
+    if (strcmp(row_state(row), "good") != 0)
+        err_hint(arg, "The newest snapshot is %s, which is %s: name it by its id. 'snap list' shows all.",
+                 id_short(hex, &row->snap.id), row_state(row));
+    return ERR_OK;
+}
+
+enum errc cli_explain_latest(struct store *s, const char *spec, enum errc rc, struct err *err)
+{
+    char set[NAME_MAX_BYTES + 1] = "";
+    struct err ignored;
+    if (rc != ERR_UNKNOWN_ID || strncmp(spec, "latest", 6) != 0 || (spec[6] && spec[6] != '@' && spec[6] != '~'))
+        return rc;
+    if (spec[6] == '@') {
+        const char *tilde = strrchr(spec, '~');
+        size_t len = tilde ? (size_t)(tilde - spec) - 7 : strlen(spec) - 7;
+        snprintf(set, sizeof set, "%.*s", len < sizeof set ? (int)len : 0, spec + 7);
+    }
+    struct snapshot_filter newest = {.set = set[0] ? set : NULL, .kind = SNAPSHOT_BACKUP, .last = 1};
+    (void)!catalog_snapshots(store_catalog(s), &newest, explain, err, &ignored);
+    return rc;
+}
+
 enum errc cli_snapshot(struct store *s, const char *spec, struct snapshot *out, struct err *err)
 {
     *out = (struct snapshot){0};
     if (!spec[0])
         return err_fail(err, ERR_USAGE, "the name of a snapshot is empty");
-    return store_find_snapshot(s, spec, true, out, err);
+    return cli_explain_latest(s, spec, store_find_snapshot(s, spec, true, out, err), err);
 }
 
 /* Try the part before one colon as a snapshot's name. */

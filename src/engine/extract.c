@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "engine/dir_cursor.h"
 #include "engine/extract_jobs.h"
 
 /* A name of a file whose first name is left out by `only`: the data are written under the first such name, and the
@@ -36,6 +37,7 @@ struct pass {
     struct buf rel;      /* path below root_fd of the entry at hand, NUL-terminated */
     struct out_dir *dir; /* parent of the entry at hand */
     struct buf dir_path;
+    struct dir_cursor cursor;
     struct out_file *file; /* being handed out; NULL: the entry has no data or is left out */
     struct job *job;
     struct outside *outside; /* in order of targets once the first pass is over */
@@ -130,13 +132,11 @@ static enum errc enter_parent(struct pass *p, struct err *err)
     struct out_dir *d;
     enum errc rc = buf_append(&p->dir_path, rel_path(p), len, err);
     if (rc == ERR_OK)
-        rc = buf_terminate(&p->dir_path, err);
-    if (rc == ERR_OK)
         rc = mem_alloc(&d, sizeof *d, err);
     if (rc != ERR_OK)
         return rc;
     atomic_init(&d->users, 1);
-    rc = open_beneath(p->x->root_fd, (const char *)p->dir_path.data, O_RDONLY | O_DIRECTORY, &d->fd, err);
+    rc = dir_cursor_open(&p->cursor, rel_path(p), len, &d->fd, err);
     if (rc != ERR_OK) {
         free(d);
         return rc;
@@ -397,13 +397,15 @@ static enum errc write_outside(struct pass *p, struct err *err)
 
 /* --- the second pass ---------------------------------------------------------------------------------------------- */
 
+/* Directories may be nested thousands deep, with paths as long: of each only what meta_apply needs is kept. */
 struct open_dir {
-    char *rel;
-    struct buf bytes;
-    struct entry entry;
+    size_t rel_len;     /* its path is that much of late.rel */
+    uint8_t *kept;      /* what entry points into */
+    struct entry entry; /* without its path */
 };
 struct late {
     struct pass *pass;
+    struct buf rel;         /* path below root_fd of the innermost directory */
     struct open_dir *stack; /* directories that hold the entry at hand */
     size_t depth, cap;
 };
@@ -413,39 +415,71 @@ static enum errc finish_dir(struct late *l, struct err *err)
     struct open_dir *d = &l->stack[--l->depth];
     struct meta_apply_options opt = {.owners = l->pass->owners, .skipped = &l->pass->skipped};
     int fd = -1;
-    enum errc rc = open_beneath(l->pass->x->root_fd, d->rel, O_RDONLY | O_DIRECTORY, &fd, err);
+    l->rel.len = d->rel_len;
+    enum errc rc = buf_terminate(&l->rel, err);
+    const char *rel = (const char *)l->rel.data;
     if (rc == ERR_OK)
-        rc = meta_apply(fd, NULL, &d->entry, &opt, d->rel, err);
+        rc = dir_cursor_open(&l->pass->cursor, rel, d->rel_len, &fd, err);
+    if (rc == ERR_OK)
+        rc = meta_apply(fd, NULL, &d->entry, &opt, rel, err);
     io_close_quietly(&fd);
-    free(d->rel);
-    buf_release(&d->bytes);
+    free(d->kept);
     return rc;
 }
 
-static enum errc leave_dirs(struct late *l, const char *rel, struct err *err)
+static enum errc leave_dirs(struct late *l, const struct buf *rel, struct err *err)
 {
     enum errc rc = ERR_OK;
     while (rc == ERR_OK && l->depth > 0) {
-        const char *top = l->stack[l->depth - 1].rel;
-        size_t len = strlen(top);
-        if (rel && (len == 0 || (strncmp(rel, top, len) == 0 && rel[len] == '/')))
+        size_t len = l->stack[l->depth - 1].rel_len;
+        if (rel && (len == 0 || (len < rel->len && memcmp(rel->data, l->rel.data, len) == 0 && rel->data[len] == '/')))
             break;
         rc = finish_dir(l, err);
     }
     return rc;
 }
 
-static enum errc keep(struct buf *bytes, const struct list_record *rec, struct entry *entry, struct err *err)
+/* Copies of what a directory's entry points at, in one allocation. */
+static enum errc keep(struct open_dir *d, const struct entry *e, struct err *err)
 {
-    struct list_record copy;
-    bool more;
-    buf_clear(bytes);
-    enum errc rc = buf_append(bytes, rec->raw.data, rec->raw.len, err);
+    enum errc rc = mem_alloc(&d->kept, e->xattrs_len + e->user_len + e->group_len + 1, err);
     if (rc != ERR_OK)
         return rc;
-    struct reader r = reader_of(bytes->data, bytes->len);
-    rc = list_record_get(&r, &copy, &more, err);
-    *entry = copy.u.entry;
+    uint8_t *xattrs = d->kept, *user = xattrs + e->xattrs_len, *group = user + e->user_len;
+    if (e->xattrs_len > 0)
+        memcpy(xattrs, e->xattrs, e->xattrs_len);
+    if (e->user_len > 0)
+        memcpy(user, e->user, e->user_len);
+    if (e->group_len > 0)
+        memcpy(group, e->group, e->group_len);
+    d->entry = (struct entry){.type = e->type,
+                              .mode = e->mode,
+                              .uid = e->uid,
+                              .gid = e->gid,
+                              .user = (const char *)user,
+                              .user_len = e->user_len,
+                              .group = (const char *)group,
+                              .group_len = e->group_len,
+                              .mtime = e->mtime,
+                              .xattrs = e->xattrs_len > 0 ? xattrs : NULL,
+                              .xattrs_len = e->xattrs_len};
+    return ERR_OK;
+}
+
+static enum errc enter_dir(struct late *l, const struct entry *e, struct err *err)
+{
+    const struct buf *rel = &l->pass->rel;
+    enum errc rc = mem_grow(&l->stack, &l->cap, l->depth + 1, sizeof *l->stack, err);
+    if (rc != ERR_OK)
+        return rc;
+    buf_clear(&l->rel);
+    rc = buf_append(&l->rel, rel->data, rel->len, err);
+    struct open_dir *d = &l->stack[l->depth];
+    *d = (struct open_dir){.rel_len = rel->len};
+    if (rc == ERR_OK)
+        rc = keep(d, e, err);
+    if (rc == ERR_OK)
+        l->depth++;
     return rc;
 }
 
@@ -494,30 +528,18 @@ static enum errc late_entry(struct late *l, const struct list_record *rec, struc
     enum errc rc = map_path(p, e->path, e->path_len, &wanted, err);
     if (rc != ERR_OK || !wanted)
         return rc;
-    rc = leave_dirs(l, rel_path(p), err);
+    rc = leave_dirs(l, &p->rel, err);
     if (rc != ERR_OK)
         return rc;
     if (e->type == ENTRY_HARDLINK)
         return make_hard_link(p, e, err);
-    if (e->type != ENTRY_DIR)
-        return ERR_OK;
-    rc = mem_grow(&l->stack, &l->cap, l->depth + 1, sizeof *l->stack, err);
-    if (rc != ERR_OK)
-        return rc;
-    struct open_dir *d = &l->stack[l->depth];
-    memset(d, 0, sizeof *d);
-    buf_init(&d->bytes, LIST_RECORD_MAX_BYTES + 64);
-    rc = mem_strdup(&d->rel, rel_path(p), err);
-    if (rc == ERR_OK) {
-        l->depth++;
-        rc = keep(&d->bytes, rec, &d->entry, err);
-    }
-    return rc;
+    return e->type == ENTRY_DIR ? enter_dir(l, e, err) : ERR_OK;
 }
 
 static enum errc second_pass(struct pass *p, struct err *err)
 {
     struct late l = {.pass = p};
+    buf_init(&l.rel, PATH_MAX_BYTES + 8192);
     struct list_reader *list = NULL;
     bool more = true;
     enum errc rc = list_reader_open(p->x->store, p->x->list, &list, err);
@@ -529,12 +551,10 @@ static enum errc second_pass(struct pass *p, struct err *err)
     }
     if (rc == ERR_OK)
         rc = leave_dirs(&l, NULL, err);
-    while (l.depth > 0) {
-        l.depth--;
-        free(l.stack[l.depth].rel);
-        buf_release(&l.stack[l.depth].bytes);
-    }
+    while (l.depth > 0)
+        free(l.stack[--l.depth].kept);
     free(l.stack);
+    buf_release(&l.rel);
     list_reader_free(list);
     return rc;
 }
@@ -545,6 +565,7 @@ enum errc extract_run(const struct extract *x, struct extract_result *out, struc
     memset(out, 0, sizeof *out);
     buf_init(&p.rel, PATH_MAX_BYTES + 8192);
     buf_init(&p.dir_path, PATH_MAX_BYTES + 8192);
+    dir_cursor_init(&p.cursor, x->root_fd);
     enum errc rc = owners_new(&p.owners, err);
     if (rc == ERR_OK)
         rc = extract_jobs_new(x, &p.jobs, err);
@@ -570,5 +591,6 @@ enum errc extract_run(const struct extract *x, struct extract_result *out, struc
     free(p.outside);
     buf_release(&p.rel);
     buf_release(&p.dir_path);
+    dir_cursor_release(&p.cursor);
     return rc;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/path.h"
 #include "engine/stage.h"
 
 /* Directories are flattened as they are met: a directory found deep down is first moved up to the top one, so the
@@ -19,6 +20,22 @@ struct removal {
 
 static enum errc empty_dir(struct removal *r, int fd, bool is_top, bool *again, struct err *err);
 
+/* What fails is told with its whole path: the names alone, deep in a tree, say little. */
+static enum errc not_removed(int fd, const char *name, const struct err *why, struct err *err)
+{
+    char link[40], dir[600], path[900], shown[1000];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = fd == AT_FDCWD ? -1 : readlink(link, dir, sizeof dir - 1);
+    dir[len > 0 ? len : 0] = '\0';
+    snprintf(path, sizeof path, "%s%s%s", dir, len > 0 ? "/" : "", name);
+    enum errc rc =
+        err_sys(err, why->code, why->sys_errno, "cannot remove %s", path_show(shown, sizeof shown, path, strlen(path)));
+    if (why->sys_errno == EPERM)
+        err_hint(err, "It, or the directory it is in, may be immutable or append-only: see 'lsattr -d', and take that "
+                      "away with 'chattr -i' or 'chattr -a'.");
+    return rc;
+}
+
 static enum errc drop_one(struct removal *r, int fd, const char *name, bool is_dir, bool is_top, bool *again,
                           struct err *err)
 {
@@ -26,11 +43,8 @@ static enum errc drop_one(struct removal *r, int fd, const char *name, bool is_d
     enum errc rc = io_unlinkat(fd, name, is_dir ? AT_REMOVEDIR : 0, &why);
     if (rc == ERR_OK || why.sys_errno == ENOENT)
         return ERR_OK;
-    if (!is_dir || (why.sys_errno != ENOTEMPTY && why.sys_errno != EEXIST)) {
-        if (err)
-            *err = why;
-        return rc;
-    }
+    if (!is_dir || (why.sys_errno != ENOTEMPTY && why.sys_errno != EEXIST))
+        return not_removed(fd, name, &why, err);
     *again = true;
     if (!is_top) {
         char up[40];
@@ -77,8 +91,11 @@ enum errc remove_tree(int dir_fd, const char *name, struct err *err)
     if (rc == ERR_OK || why.sys_errno == ENOENT)
         return ERR_OK;
     struct removal r = {.top_fd = -1, .counter = monotonic_ns()};
-    rc = io_open(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &r.top_fd, err);
-    bool again = rc == ERR_OK;
+    struct err no_dir;
+    rc = io_open(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, &r.top_fd, &no_dir);
+    if (rc != ERR_OK)
+        return not_removed(dir_fd, name, no_dir.sys_errno == ENOTDIR ? &why : &no_dir, err);
+    bool again = true;
     while (rc == ERR_OK && again) {
         int fd;
         again = false;
@@ -87,5 +104,8 @@ enum errc remove_tree(int dir_fd, const char *name, struct err *err)
             rc = empty_dir(&r, fd, true, &again, err);
     }
     io_close_quietly(&r.top_fd);
-    return rc == ERR_OK ? io_unlinkat(dir_fd, name, AT_REMOVEDIR, err) : rc;
+    if (rc != ERR_OK)
+        return rc;
+    rc = io_unlinkat(dir_fd, name, AT_REMOVEDIR, &why);
+    return rc == ERR_OK ? ERR_OK : not_removed(dir_fd, name, &why, err);
 }

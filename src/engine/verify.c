@@ -259,6 +259,8 @@ enum errc verify_run(struct store *s, const struct verify_options *opt, struct v
     enum errc rc = choose_snapshots(&v, err);
     if (rc == ERR_OK)
         rc = verify_store(&v, err);
+    if (opt->id_count > 0)
+        out->store.snapshots = v.id_count; /* the store looks at what all of them share */
     if (rc == ERR_OK && opt->databases)
         rc = open_databases(&v, err);
     if (rc == ERR_OK)

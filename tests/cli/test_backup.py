@@ -135,7 +135,8 @@ class Backup(Case):
         self.assertEqual(r.last()["state"], "partial")
         row, = self.query("list")
         self.assertEqual(row["state"], "partial")
-        self.fails(1, "unknown-id", "show", "latest")
+        for args in (["show", "latest"], ["restore", "latest"], ["verify", f"latest@{row['set']}"]):
+            self.assertIn(row["id"][:8], self.fails(1, "unknown-id", *args).last()["hint"])
         self.snap("restore", row["id"], "--target", self.path("out"))
         self.assertEqual(self.read(self.path("out") + a), b"a")
 

@@ -1,4 +1,6 @@
 """The configuration file: what it means, and that nothing in it is accepted and ignored."""
+import os
+
 from harness import Case
 
 
@@ -22,6 +24,15 @@ class ConfigErrors(Case):
         self.refused("[source a]\npath = /x\nstaging-tables = t\n", ":3:", "staging-tables")
         self.refused("[source a]\npath = /x\n[set s]\nsources = a\nmax-age = 26h\n", ":5:", "max-age")
         self.refused("[retention]\nkeep-last = 3\n", ":1:", "retention")
+
+    def test_only_a_file(self):
+        """A FIFO would be waited for, and a device read, for ever."""
+        os.mkfifo(self.path("fifo"))
+        with open(self.path("huge"), "wb") as f:
+            f.truncate(2 << 20)
+        for name in (self.path("fifo"), "/dev/zero", self.dir, self.path("huge")):
+            self.fails(2, "configuration", "-c", name, "list", timeout=20)
+        self.fails(10, "no-repository", "-c", "/dev/null", "list")
 
     def test_unknown_types(self):
         for kind in ("qdrant", "neo4j", "postgres", "nonsense"):

@@ -4,6 +4,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import time
 
 import harness
@@ -123,6 +124,30 @@ class Keys(Case):
         self.fails(2, "no-key", "list", "--password-command", "exit 7", env={"SNAP_KEY_FILE": None})
         self.fails(2, "no-key", "list", "--password-file", self.path("absent"), env={"SNAP_KEY_FILE": None})
         self.fails(2, "usage", "list", "--password-file", "/x", "--password-command", "y")
+
+    def test_key_file_that_is_none(self):
+        os.mkfifo(self.path("fifo"))
+        with open(self.path("huge"), "wb") as f:
+            f.truncate(2 << 20)
+        for name in (self.dir, "/dev/zero", "/dev/null", self.path("fifo"), self.path("huge")):
+            self.fails(2, "bad-key-file", "list", "--key-file", name, timeout=20)
+            self.fails(2, "bad-key-file", "key", "add", "--new-key-file", name, timeout=20)
+
+    def test_password_from_a_fifo(self):
+        self.snap("key", "add", "--new-password-file", self.phrase("p1", "correct horse"))
+        fifo, env = self.path("fifo"), {"SNAP_KEY_FILE": None}
+        os.mkfifo(fifo)
+        self.snap("list", env=env, prefix=("bash", "-c", '"$0" "$@" --password-file <(sleep 0.5; echo correct horse)'))
+        self.snap("list", "--password-file", fifo, env=env,
+                  prefix=("sh", "-c", 'echo correct horse > "$SNAP_TEST_FIFO" & exec "$0" "$@"'.replace(
+                      "$SNAP_TEST_FIFO", fifo)))
+        for name in (self.dir, "/dev/zero", "/dev/null"):
+            self.fails(2, "no-key", "list", "--password-file", name, env=env, timeout=20)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            p = self.start_snap("list", "--password-file", fifo, env=env)
+            time.sleep(0.5)
+            p.send_signal(number)
+            self.assertEqual(p.wait(timeout=20), 130)
 
     def test_second_key_file(self):
         s = self.summary("key", "add", "--new-key-file", self.path("key2"), "--label", "offsite")

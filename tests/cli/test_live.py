@@ -84,6 +84,24 @@ class Live(Case):
         s = self.summary("verify", "--read-data", "--databases")
         self.assertEqual(s["errors"], [])
 
+    def test_other_names(self):
+        """Written to by its other name, a database has its newest rows in a WAL that is not seen under this one."""
+        db = self.database(rows=10)
+        os.mkdir(self.path("elsewhere"))
+        os.link(db, self.path("elsewhere/other.db"))
+        live = sqlite3.connect(self.path("elsewhere/other.db"))
+        live.execute("insert into a(v) values(0)")
+        live.commit()
+        for what in (db, db, self.dir + "/t"):  # told again when nothing seems to have changed, and in a tree
+            if what != db:
+                os.mkdir(what)
+                os.link(db, what + "/third.db")
+            r = self.snap("backup", what)
+            self.assertIn("names (hard links)", r.err)
+            self.assertEqual(r.err.count("hard links"), 1, r.err)
+        live.close()
+        self.assertNotIn("hard links", self.snap("backup", self.database("alone.db")).err)
+
     def test_source_is_not_written_to(self):
         db = self.database(rows=500)
         live = sqlite3.connect(db)

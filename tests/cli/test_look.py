@@ -281,7 +281,11 @@ class Inspect(Case):
         self.assertIn("BROKEN", self.snap("inspect", db, code=13).out)
 
     def test_missing(self):
-        self.fails(3, "source-missing", "inspect", self.path("absent"))
+        r = self.fails(3, "source-missing", "inspect", self.path("absent"))
+        self.assertNotIn("stored", r.last()["hint"])
+        os.mkfifo(self.path("fifo"))
+        r = self.fails(3, "source-unreadable", "inspect", self.path("fifo"))
+        self.assertNotIn("stored", r.last()["hint"])
 
     def test_does_not_touch(self):
         db = self.database(rows=10)

@@ -126,6 +126,8 @@ class InPlace(Case):
         self.write("one", b"new")
         self.fails(2, "needs-confirmation", "restore", "latest")
         self.fails(2, "needs-confirmation", "undo")
+        for wrong in ("zz", "latest~99", "latest@none", "abcdef12"):
+            self.fails(1, "unknown-id", "restore", wrong)
         self.assertEqual(self.read(one), b"new")
 
     def test_round_trip_of_everything(self):

@@ -76,6 +76,8 @@ class Usage(Case):
         self.fails(2, "usage", "--lock-wait", "5m", "list")
         self.fails(2, "usage", "--lock-wait", "10", "list")
         self.fails(2, "usage", "verify", "--max-duration", "1 fortnight")
+        self.fails(2, "usage", "verify", "--max-duration", "0s")
+        self.fails(2, "usage", "backup", "--exclude", "", "/tmp")
         for subset in ("0%", "101%", "3/2", "0/2", "x/2", "2/x", "five", "0"):
             self.fails(2, "usage", "verify", "--read-data-subset", subset)
         self.fails(2, "usage", "backup", "--time", "yesterday", "/tmp")

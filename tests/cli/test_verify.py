@@ -34,6 +34,8 @@ class Verify(Case):
             self.assertLessEqual({"snapshots", "packs", "bytes_read", "duration_s", "errors", "healed"}, set(s))
             self.assertEqual(s["errors"], [])
         self.assertEqual(self.summary("check")["snapshots"], 2)
+        self.assertEqual(self.summary("verify", self.a)["snapshots"], 1)
+        self.assertEqual(self.summary("verify", self.a, self.b, "latest")["snapshots"], 2)
         self.assertIn("no damage", self.snap("verify", "--read-data").out)
 
     def test_only_the_log_grows(self):

@@ -2,6 +2,7 @@
  * it is. */
 #include "store_run.h"
 
+#include "base/io.h"
 #include "engine/extract.h"
 #include "engine/stage.h"
 
@@ -220,6 +221,30 @@ static void removing(void **state)
     canary_sings(p);
 }
 
+static int stuck(enum io_op op, const char *what, void *arg)
+{
+    (void)arg;
+    return op == IO_UNLINK && strcmp(what, "stuck") == 0 ? EPERM : 0;
+}
+
+/* What cannot be removed is named with its whole path, and with what may be the cause. */
+static void what_stays(void **state)
+{
+    struct place *p = *state;
+    run_command("mkdir -p '%s/new/deep/stuck.d' && touch '%s/new/deep/stuck' '%s/stuck'", tree_path(&p->repo.t, "out"),
+                tree_path(&p->repo.t, "out"), tree_path(&p->repo.t, "out"));
+    io_set_hook(stuck, NULL);
+    assert_int_equal(remove_tree(p->out_fd, "new", &test_err), ERR_IO);
+    assert_non_null(strstr(test_err.message, "/out/new/"));
+    assert_non_null(strstr(test_err.message, "/stuck: "));
+    assert_non_null(strstr(test_err.hint, "lsattr"));
+    assert_int_equal(remove_tree(p->out_fd, "stuck", &test_err), ERR_IO);
+    assert_non_null(strstr(test_err.message, "/out/stuck: "));
+    io_set_hook(NULL, NULL);
+    OK(remove_tree(p->out_fd, "new", &test_err));
+    OK(remove_tree(p->out_fd, "stuck", &test_err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_name_twice, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_a_part, set_up, tear_down),
         cmocka_unit_test_setup_teardown(removing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_stays, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("restore: extraction", tests, NULL, NULL);
 }

@@ -280,10 +280,26 @@ static void capture_frozen(const struct child_job *job, struct done_report *repo
     free(c);
 }
 
+/* SQLite finds a WAL or a journal by the name under which a database was opened. */
+static void tell_of_links(const struct child_job *job)
+{
+    struct stat st;
+    char note[256];
+
+    if (job->copy || job->spool || lstat(job->name, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink < 2)
+        return; /* these follow upon a first try, which told it */
+    snprintf(note, sizeof note,
+             "it has %llu names (hard links): what a program writes that opened it by another one can lie in a WAL or "
+             "journal beside that name, and is not captured",
+             (unsigned long long)st.st_nlink);
+    (void)frame_send(CHILD_OUT_FD, FRAME_NOTE, note, strlen(note));
+}
+
 void child_capture(const struct child_job *job, struct done_report *report)
 {
     uint64_t wal_size = 0;
 
+    tell_of_links(job);
     if (job->checkpoint != CHECKPOINT_NONE && child_file_there(job, "-wal", &wal_size) && wal_size > 0)
         checkpoint(job);
     capture_with(job, report);

@@ -94,6 +94,7 @@ static bool put_all(struct buf *b, const struct place *p, struct timestamp *newe
     if (put_u8(b, PROBE_VERSION, NULL) != ERR_OK || place_open_file(p, "", &fd, NULL) != ERR_OK)
         return false;
     bool ok = fstat(fd, &st) == 0 && io_pread(fd, header, sizeof header, 0, &got, "a database", NULL) == ERR_OK &&
+              st.st_nlink == 1 && /* or its WAL may be beside another name */
               put_stat(b, &st, newest) == ERR_OK && buf_append(b, header, sizeof header, NULL) == ERR_OK;
     io_close_quietly(&fd);
     if (!ok || !put_wal(b, p, newest))

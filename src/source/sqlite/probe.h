@@ -16,7 +16,7 @@ struct probe {
     size_t len;              /* 0: nothing could be said */
     struct timestamp newest; /* of all times in it */
 };
-/* Take the note. Never an error: what cannot be read makes len 0. */
+/* Take the note. Never an error: what cannot be read, or has other names too, makes len 0. */
 void probe_take(const struct place *p, struct probe *out);
 /* Does it prove that nothing changed since a look that began at previous_look and left the note old? Not when a time is
  * as young as that look, less two seconds: a file system's clock may be coarse. */
