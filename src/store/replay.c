@@ -99,7 +99,6 @@ static enum errc check_chain(struct store *s, const struct log_body *body, const
         (void)err_fail(err, ERR_HISTORY, "log record %" PRIu64 " does not follow the one before it", body->head.number);
         return err_hint(err, "One of the two is not the record that was written: bring both back from a copy of the "
                              "repository; 'snap rebuild' cannot mend it.");
-        return ERR_HISTORY;
     }
     if (body->head.number == seen && memcmp(digest, seen_digest, sizeof *digest) != 0)
         return err_fail(err, ERR_HISTORY, "log record %" PRIu64 " is not the one that was seen here before", seen);
