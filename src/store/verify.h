@@ -4,7 +4,7 @@
 
 #include "store/internal.h"
 
-enum { VERIFY_ERRORS_MAX = 1000, VERIFY_WORKERS_MAX = 8, VERIFY_PATHS_MAX = 64 };
+enum { VERIFY_ERRORS_MAX = 1000, VERIFY_WORKERS_MAX = 8, VERIFY_PATHS_MAX = 64, VERIFY_READ_BYTES = 1 << 20 };
 
 struct bad_chunk {
     struct chunk_name name;
@@ -37,7 +37,7 @@ struct verify_worker {
     struct verify *v;
     struct chunk_reader *chunks;
     struct hasher *hasher;
-    uint8_t *buffer;
+    uint8_t *buffer; /* VERIFY_READ_BYTES, and RECORD_MAX_BYTES behind them */
     pthread_t thread;
     bool running;
     enum errc rc;
@@ -51,6 +51,14 @@ MUST_USE enum errc verify_bad_chunk(struct verify *v, const struct chunk_name *n
 MUST_USE enum errc verify_bad_pack(struct verify *v, uint32_t pack_id, bool unread, struct err *err);
 bool verify_out_of_time(const struct verify *v);
 void verify_release(struct verify *v);
+
+/* --- verify_pack.c: one pack ---- */
+/* Its structure, or (read_data) every byte. What is wrong with it is noted, and is no error. */
+MUST_USE enum errc verify_pack(struct verify *v, struct verify_worker *w, const struct catalog_pack *p,
+                               struct err *err);
+/* SHA-256 of the whole file; buffer has VERIFY_READ_BYTES. */
+MUST_USE enum errc verify_hash_pack(struct pack_reader *pack, struct hasher *hasher, uint8_t *buffer,
+                                    struct digest *out, struct err *err);
 
 /* --- verify_small.c: configuration and key slots ---- */
 MUST_USE enum errc verify_small_files(struct verify *v, struct err *err);
