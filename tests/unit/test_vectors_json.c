@@ -3,6 +3,7 @@
 #include "vectors_golden.h"
 
 #include "source/vectors/json_scan.h"
+#include "source/vectors/vector_facts.h"
 
 static struct err err;
 #define OK(call) assert_int_equal((call), ERR_OK)
@@ -245,7 +246,9 @@ static void places_tell_vectors_from_other_numbers(void **state)
     expect_found("{\"values\":[1,2,3,4,5,6,7,8]}", "values 8*1;");
     expect_found("{\"embedding\":[1,\"a\",2],\"x\":[1,[2],3],\"vec\":[true,1]}", "");
     expect_found("{\"embedding\":[[1,2],{\"n\":[1,2]},[3,4]]}", "embedding 2*1; 2*1;");
-    expect_found("{\"embedding\":[7]}", "");
+    expect_found("{\"embedding\":[7]}", "embedding 1*1;");
+    expect_found("{\"embeddings\":[null]}", "");
+    expect_found("{\"values\":[7],\"vectors\":{\"a\":[7]},\"x\":[0.5]}", "");
 }
 
 static void many_names_are_put_together(void **state)
@@ -353,6 +356,48 @@ static void each_form_is_told(void **state)
     vector_release(&r);
 }
 
+static void expect_dims(const char *text, int64_t count, const char *want)
+{
+    char got[VECTOR_FACTS_TEXT_BYTES];
+    struct vector_result r = read_text("x.json", text, strlen(text), VECTOR_SCAN);
+    assert_true(r.known && r.ok);
+    vector_dims_text(r.dims, r.dim_count, r.dims_other, got, sizeof got);
+    if (strcmp(got, want) != 0)
+        fail_msg("%.60s: '%s', not '%s'", text, got, want);
+    assert_int_equal(r.count, count);
+    assert_int_equal(r.dimension == 0, r.dim_count > 1);
+    vector_release(&r);
+}
+
+static void short_and_empty_vectors_are_seen(void **state)
+{
+    (void)state;
+    char lines[8192] = "";
+    for (int i = 0; i < 100; i++)
+        strcat(lines, i % 10 ? "{\"embedding\":[0.5,0.5,0.5,0.5]}\n" : "{\"embedding\":[0.5]}\n");
+    expect_dims(lines, 100, "1: 10, 4: 90");
+    expect_dims("{\"vec\":[1,2]}\n{\"vec\":[1]}\n{\"vec\":[]}", 3, "0: 1, 1: 1, 2: 1");
+    expect_dims("{\"vec\":[]}\n{\"vec\":[1,2]}\n{\"vec\":[]}", 3, "0: 2, 2: 1");
+    expect_dims("{\"vectors\":[[1,2],[],[3,4]]}", 3, "0: 1, 2: 2");
+    expect_dims("{\"a\":{\"vectors\":[[1,2],[3,4]]},\"b\":{\"vectors\":[]}}", 2, "2: 2");
+    expect_dims("{\"vec\":[]}\n{\"embedding\":[1,2]}", 1, "2: 1");
+    expect_dims("{\"vectors\":[],\"vec\":[[]]}", 0, "");
+}
+
+static void what_configured_dimensions_see(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"vec\":[]}\n{\"vec\":[1,2]}";
+    char why[VECTOR_FACTS_TEXT_BYTES];
+    struct fact_list facts = {0};
+    struct vector_result r = read_text("x.jsonl", text, sizeof text - 1, VECTOR_SHAPE);
+    OK(vector_facts_put(&r, &facts, &err));
+    assert_false(vector_facts_fit(&facts, 2, why, sizeof why));
+    assert_string_equal(why, "vectors of mixed dimensions, 0: 1, 2: 1");
+    fact_list_release(&facts);
+    vector_release(&r);
+}
+
 static void json_without_vectors_is_json_by_its_name(void **state)
 {
     (void)state;
@@ -445,6 +490,8 @@ int main(void)
         cmocka_unit_test(many_dimensions_are_counted),
         cmocka_unit_test(what_stands_for_nan_is_counted),
         cmocka_unit_test(each_form_is_told),
+        cmocka_unit_test(short_and_empty_vectors_are_seen),
+        cmocka_unit_test(what_configured_dimensions_see),
         cmocka_unit_test(json_without_vectors_is_json_by_its_name),
         cmocka_unit_test(broken_files_say_where),
         cmocka_unit_test(a_quick_look_reads_the_beginning),

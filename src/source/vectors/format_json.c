@@ -79,15 +79,17 @@ static enum errc add_tally(struct vector_result *r, const struct json_tally *t, 
     enum errc rc = vector_add_array(r, t->name, t->name_len, &a, err);
     if (rc != ERR_OK || !a)
         return rc;
-    bool mixed = t->dim_count > 1 || t->dims_other > 0;
+    int64_t empty = json_tally_empty(t);
+    bool mixed = t->dim_count > 1 || t->dims_other > 0 || empty > 0;
     a->is_vectors = true;
     a->dimension = mixed ? 0 : t->dims[0].dimension;
     if (!exact)
         return ERR_OK;
-    a->count = t->count;
+    a->count = t->count + empty;
     a->nan = t->nan;
     a->inf = t->inf;
     a->zero = t->zero;
+    vector_add_dimension(r, 0, empty);
     for (size_t i = 0; mixed && i < t->dim_count; i++)
         vector_add_dimension(r, t->dims[i].dimension, t->dims[i].count);
     r->dims_other += t->dims_other;

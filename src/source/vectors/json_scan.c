@@ -152,12 +152,15 @@ static const uint8_t *open_level(struct json_scan *s, const uint8_t *p)
 static void array_done(struct json_scan *s)
 {
     enum json_place place = s->levels[s->depth - 1] & LEVEL_PLACE;
+    size_t name_len = s->name_fresh ? s->name_len : 0;
     if (!s->only_numbers)
         return;
+    s->vector.member = s->depth > 1 && !(s->levels[s->depth - 2] & LEVEL_ARRAY);
     if (s->vector.dimension == 0) {
         s->report.empty += place == PLACE_STRONG;
-    } else if ((s->has_number || place == PLACE_STRONG) &&
-               json_tallies_add(&s->tallies, place, s->name, s->name_fresh ? s->name_len : 0, &s->vector)) {
+        json_tallies_add_empty(&s->tallies, place, s->name, name_len, s->vector.member);
+    } else if ((s->has_number || (place == PLACE_STRONG && s->vector.dimension > 1)) &&
+               json_tallies_add(&s->tallies, place, s->name, name_len, &s->vector)) {
         s->report.nulls += s->nulls;
         s->report.quoted += s->quoted;
     }

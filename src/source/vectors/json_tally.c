@@ -80,6 +80,9 @@ static void merge(struct json_place_tally *p)
         to->nan += from->nan;
         to->inf += from->inf;
         to->zero += from->zero;
+        to->empty_members += from->empty_members;
+        to->empty_elements += from->empty_elements;
+        to->members |= from->members;
         to->largest = to->largest > from->largest ? to->largest : from->largest;
         to->fraction |= from->fraction;
     }
@@ -108,7 +111,8 @@ static struct json_tally *tally_of(struct json_place_tally *p, const char *name,
 bool json_tallies_add(struct json_tallies *tallies, enum json_place place, const char *name, size_t name_len,
                       const struct json_vector *v)
 {
-    if (place == PLACE_NONE || v->dimension < VECTOR_MIN || v->dimension > VECTOR_DIMENSION_MAX)
+    int64_t least = place == PLACE_STRONG ? 1 : VECTOR_MIN;
+    if (place == PLACE_NONE || v->dimension < least || v->dimension > VECTOR_DIMENSION_MAX)
         return false;
     if (place == PLACE_OTHER && (v->dimension < TELLING_MIN || !(v->fraction || v->zero)))
         return false;
@@ -119,9 +123,25 @@ bool json_tallies_add(struct json_tallies *tallies, enum json_place place, const
     t->inf += v->inf;
     t->zero += v->zero;
     t->fraction |= v->fraction;
+    t->members |= v->member;
     if (t->largest < v->dimension)
         t->largest = v->dimension;
     return true;
+}
+
+void json_tallies_add_empty(struct json_tallies *tallies, enum json_place place, const char *name, size_t name_len,
+                            bool member)
+{
+    if (place != PLACE_STRONG)
+        return;
+    struct json_tally *t = tally_of(&tallies->places[place], name, name_len);
+    t->empty_members += member;
+    t->empty_elements += !member;
+}
+
+int64_t json_tally_empty(const struct json_tally *t)
+{
+    return t->count > 0 ? t->empty_elements + (t->members ? t->empty_members : 0) : 0;
 }
 
 /* --- choosing --- */

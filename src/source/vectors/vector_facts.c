@@ -102,7 +102,7 @@ static void add_mixed(struct vector_totals *t, const char *text)
     for (;;) {
         char *end;
         long long dimension = strtoll(text, &end, 10), count = 0;
-        if (end == text || dimension <= 0)
+        if (end == text || dimension < 0)
             break; /* "others", "..." */
         if (*end == ':')
             count = strtoll(end + 1, &end, 10);
