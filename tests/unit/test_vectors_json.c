@@ -384,6 +384,49 @@ static void short_and_empty_vectors_are_seen(void **state)
     expect_dims("{\"vectors\":[],\"vec\":[[]]}", 0, "");
 }
 
+#define MANY "0.125,0.25,0.5,1,1.5,2,3,4,5,6,7,8"
+
+/* As a backup with a configured dimension asks. */
+static void expect_vectors(const char *text, bool want)
+{
+    struct vector_result r = read_text("x.json", text, strlen(text), VECTOR_SHAPE);
+    assert_true(r.known);
+    if (vector_is_file_of_vectors(&r) != want)
+        fail_msg("%s: %s", text, want ? "no vectors" : "vectors");
+    if (!want && r.ok)
+        assert_string_equal(r.detail, "JSON; no vectors");
+    vector_release(&r);
+}
+
+static void one_array_of_numbers_is_no_vector(void **state)
+{
+    (void)state;
+    expect_vectors("{\"histogram\":[" MANY "]}", false);
+    expect_vectors("{\"histogram\":[" MANY "],\"weights\":[" EIGHT "]}", false);
+    expect_vectors("{\"histogram\":[" MANY "],\"n\":[" EIGHT "],\"s\":[0.5," EIGHT "]}", false);
+    expect_vectors("{\"histogram\":[[" MANY "]]}", false);
+    expect_vectors("[{\"h\":[" MANY "]}]", false);
+    expect_vectors("[" MANY "]", false);
+    expect_vectors("[[" MANY "]]", false);
+    expect_vectors("{\"histogram\":[" MANY, false);
+    expect_vectors("[" MANY, false);
+    expect_vectors("{\"embedding\":[" MANY "]}", true);
+    expect_vectors("{\"embedding\":[" MANY, true);
+    expect_vectors("{\"vectors\":{\"a\":[" MANY, true);
+    expect_vectors("[[" MANY "],[" MANY "]]", true);
+    expect_vectors("[[" MANY, true);
+    expect_vectors("[" MANY "]\n[" MANY "]", true);
+    expect_vectors("{\"a\":[" MANY "],\"b\":[" MANY "],\"c\":[" EIGHT "]}", true);
+    expect_vectors("{\"a\":[" MANY "]}\n{\"a\":[" EIGHT "]}", true);
+    static const char lone[] = "[" MANY "]", rows[] = "[[" MANY "],[" MANY "]]";
+    struct vector_result r = read_text("dump", lone, sizeof lone - 1, VECTOR_SHAPE);
+    assert_false(r.known);
+    vector_release(&r);
+    r = read_text("dump", rows, sizeof rows - 1, VECTOR_SHAPE);
+    assert_true(r.known && r.count == 2);
+    vector_release(&r);
+}
+
 static void what_configured_dimensions_see(void **state)
 {
     (void)state;
@@ -491,6 +534,7 @@ int main(void)
         cmocka_unit_test(what_stands_for_nan_is_counted),
         cmocka_unit_test(each_form_is_told),
         cmocka_unit_test(short_and_empty_vectors_are_seen),
+        cmocka_unit_test(one_array_of_numbers_is_no_vector),
         cmocka_unit_test(what_configured_dimensions_see),
         cmocka_unit_test(json_without_vectors_is_json_by_its_name),
         cmocka_unit_test(broken_files_say_where),

@@ -26,6 +26,11 @@ static enum errc push_file(struct json_scan *s, const struct vector_input *in, u
     return rc;
 }
 
+static const struct json_place_tally *vectors_in(const struct json_report *r)
+{
+    return r->found && !r->found->lone ? r->found : NULL;
+}
+
 /* --- recognition --- */
 
 static bool has_name(const struct vector_input *in)
@@ -51,7 +56,7 @@ static bool shows_vectors(const uint8_t *head, size_t len, const struct vector_i
         return true;
     bool sound = json_scan_push(s, head, len);
     json_scan_report(s, &r);
-    bool shows = r.found || r.unfinished >= TELLING_MIN;
+    bool shows = vectors_in(&r) || r.unfinished >= TELLING_MIN;
     json_scan_free(s);
     if (!sound || shows || in->size <= len)
         return sound && shows;
@@ -59,7 +64,7 @@ static bool shows_vectors(const uint8_t *head, size_t len, const struct vector_i
         return true;
     enum errc rc = push_file(s, in, in->size < QUICK_BYTES ? in->size : QUICK_BYTES, NULL);
     json_scan_report(s, &r);
-    shows = rc != ERR_OK || (!r.fault && (r.found || r.unfinished >= TELLING_MIN));
+    shows = rc != ERR_OK || (!r.fault && (vectors_in(&r) || r.unfinished >= TELLING_MIN));
     json_scan_free(s);
     return shows;
 }
@@ -113,7 +118,7 @@ static void say_count(struct vector_result *r, const char *what, int64_t count)
 
 static void describe(struct vector_result *r, const struct json_report *j, bool whole)
 {
-    const char *kind = j->texts > 1 ? "JSON Lines" : "JSON", *none = j->found ? "" : "; no vectors";
+    const char *kind = j->texts > 1 ? "JSON Lines" : "JSON", *none = vectors_in(j) ? "" : "; no vectors";
     if (!whole)
         snprintf(r->detail, sizeof r->detail, "%s; only its first %d KiB were looked at%s", kind, QUICK_BYTES / 1024,
                  none);
@@ -140,10 +145,11 @@ static enum errc add_unfinished(struct vector_result *r, struct err *err)
 
 static enum errc fill(const struct json_report *j, bool whole, struct vector_result *out, struct err *err)
 {
-    enum errc rc = j->found ? add_found(out, j->found, whole && !j->fault, err) : ERR_OK;
+    const struct json_place_tally *found = vectors_in(j);
+    enum errc rc = found ? add_found(out, found, whole && !j->fault, err) : ERR_OK;
     if (j->texts > 1)
         snprintf(out->format, sizeof out->format, "jsonl");
-    if (rc == ERR_OK && j->fault && !j->found && j->unfinished >= TELLING_MIN)
+    if (rc == ERR_OK && j->fault && !found && j->unfinished >= TELLING_MIN)
         rc = add_unfinished(out, err);
     if (rc == ERR_OK && j->fault)
         return vector_broken(out, "not JSON at byte %" PRIu64 ": %s", j->fault_offset, j->fault);

@@ -476,10 +476,19 @@ void json_scan_end(struct json_scan *s)
         fail_at(s, s->offset, "it holds no value");
 }
 
+/* Would the array that is open be a vector? An array of arrays that is cut may have had more of them. */
+static bool is_vector_begun(const struct json_scan *s)
+{
+    if (!in_array(s) || !s->only_numbers || !s->has_number)
+        return false;
+    enum json_place place = s->levels[s->depth - 1] & LEVEL_PLACE;
+    return place >= PLACE_WEAK || (place == PLACE_BARE && s->depth > 1);
+}
+
 void json_scan_report(struct json_scan *s, struct json_report *out)
 {
     s->report.bytes = s->offset;
-    s->report.unfinished = in_array(s) && s->only_numbers && s->has_number ? s->vector.dimension : 0;
+    s->report.unfinished = is_vector_begun(s) ? s->vector.dimension : 0;
     s->report.found = json_tallies_choose(&s->tallies);
     *out = s->report;
 }

@@ -24,8 +24,8 @@ struct json_report {
     uint64_t bytes, texts;                  /* looked at; ended */
     int64_t bare, quoted, nulls, overflows; /* NaN and Infinity as words, in quotes; null among numbers; 1e999 */
     int64_t empty;                          /* arrays without elements where a vector should be */
-    int64_t unfinished;                     /* numbers in the array that is open; 0 when it holds other things */
-    const struct json_place_tally *found;   /* NULL: no vectors; of the scan */
+    int64_t unfinished; /* numbers in the array that is open; 0 when it is no vector, or may be none */
+    const struct json_place_tally *found; /* NULL: no vectors; of the scan */
 };
 
 MUST_USE enum errc json_scan_new(struct json_scan **out, struct err *err);

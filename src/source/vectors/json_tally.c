@@ -146,6 +146,18 @@ int64_t json_tally_empty(const struct json_tally *t)
 
 /* --- choosing --- */
 
+/* One array that has no telling name is anything: a histogram, weights. */
+static bool is_repeated(const struct json_place_tally *p)
+{
+    bool repeated = p->rest.count > 1;
+    for (size_t i = 0; i < p->named_count; i++) {
+        repeated |= p->named[i].count > 1;
+        for (size_t k = 0; k < i; k++)
+            repeated |= p->named[k].dims[0].dimension == p->named[i].dims[0].dimension;
+    }
+    return repeated;
+}
+
 static bool counts(const struct json_place_tally *p, enum json_place place)
 {
     int64_t count = p->rest.count, largest = p->rest.largest;
@@ -158,6 +170,8 @@ static bool counts(const struct json_place_tally *p, enum json_place place)
     }
     if (count == 0 || (largest < TELLING_MIN && (place == PLACE_BARE || place == PLACE_WEAK)))
         return false;
+    if (place == PLACE_OTHER)
+        return is_repeated(p);
     return place != PLACE_BARE || count > 1 || fraction;
 }
 
@@ -172,6 +186,7 @@ const struct json_place_tally *json_tallies_choose(struct json_tallies *t)
             are_ids = p->named[i].count == 1;
         if (are_ids)
             merge(p);
+        p->lone = place == PLACE_BARE && p->rest.count == 1;
         return p;
     }
     return NULL;

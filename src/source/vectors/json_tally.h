@@ -8,9 +8,10 @@
  *           values or features and its object lies under such a name: {"embedding": {"values": [...]}}
  *   INSIDE  the nearest name's object is the value of such a name: {"vectors": {"id 1": [...]}}
  *   WEAK    the nearest name is values or features; one such array has eight elements or more
- *   BARE    no name at all: an array of arrays, or a line each; one has eight elements or more, and there are two, or
- * one element has a fraction OTHER   any other name: arrays of eight elements or more of which one is written with a
- * fraction, or all are zero
+ *   BARE    no name at all: an array of arrays, or a line each; one has eight elements or more, and there are two. One
+ *           alone with a fraction is found too, for texts of a column, but is lone: a file of it has no vectors
+ *   OTHER   any other name: arrays of eight elements or more of which one is written with a fraction, or all are zero;
+ *           two are of one name, or of names that occur only once two have the same length
  *
  * An empty array is a vector of dimension 0 where it stands for one: at STRONG, beside others of its name that are not
  * empty. As a member's value it may be an empty list as well, so there one of those others has to be one too.
@@ -48,6 +49,7 @@ struct json_place_tally {
     struct json_tally named[JSON_NAMES_MAX], rest;
     size_t named_count;
     bool merged; /* names are no longer told apart */
+    bool lone;   /* one array that nothing tells to be a vector */
 };
 struct json_tallies {
     struct json_place_tally places[PLACES];
