@@ -441,6 +441,26 @@ static void what_configured_dimensions_see(void **state)
     vector_release(&r);
 }
 
+static void lines_are_told_by_the_name_too(void **state)
+{
+    (void)state;
+    static const char cut[] = "{\"vec\":[1,2]}\n{\"vec\":[3,", one[] = "{\"vec\":[1,2]}\n";
+    static const struct {
+        const char *name, *format;
+    } names[] = {{"x.jsonl", "jsonl"}, {"x.ndjson", "jsonl"}, {"x.json", "json"}, {"x", "json"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct vector_result r = read_text(names[i].name, cut, sizeof cut - 1, VECTOR_SHAPE);
+        assert_true(r.known && !r.ok);
+        assert_string_equal(r.format, names[i].format);
+        assert_string_equal(r.detail, "not JSON at byte 24: it ends within a value");
+        vector_release(&r);
+        r = read_text(names[i].name, one, sizeof one - 1, VECTOR_SHAPE);
+        assert_string_equal(r.format, names[i].format);
+        assert_string_equal(r.detail, strcmp(r.format, "jsonl") == 0 ? "JSON Lines, 1 text" : "JSON");
+        vector_release(&r);
+    }
+}
+
 static void json_without_vectors_is_json_by_its_name(void **state)
 {
     (void)state;
@@ -536,6 +556,7 @@ int main(void)
         cmocka_unit_test(short_and_empty_vectors_are_seen),
         cmocka_unit_test(one_array_of_numbers_is_no_vector),
         cmocka_unit_test(what_configured_dimensions_see),
+        cmocka_unit_test(lines_are_told_by_the_name_too),
         cmocka_unit_test(json_without_vectors_is_json_by_its_name),
         cmocka_unit_test(broken_files_say_where),
         cmocka_unit_test(a_quick_look_reads_the_beginning),

@@ -33,9 +33,15 @@ static const struct json_place_tally *vectors_in(const struct json_report *r)
 
 /* --- recognition --- */
 
+/* A text a line, of which it may have just one. */
+static bool has_name_of_lines(const struct vector_input *in)
+{
+    return vector_name_ends(in, ".jsonl") || vector_name_ends(in, ".ndjson");
+}
+
 static bool has_name(const struct vector_input *in)
 {
-    return vector_name_ends(in, ".json") || vector_name_ends(in, ".jsonl") || vector_name_ends(in, ".ndjson");
+    return vector_name_ends(in, ".json") || has_name_of_lines(in);
 }
 
 static bool begins_as_json(const uint8_t *head, size_t len)
@@ -116,14 +122,15 @@ static void say_count(struct vector_result *r, const char *what, int64_t count)
         snprintf(r->detail + len, sizeof r->detail - len, "; %s: %" PRId64, what, count);
 }
 
-static void describe(struct vector_result *r, const struct json_report *j, bool whole)
+static void describe(struct vector_result *r, const struct json_report *j, bool lines, bool whole)
 {
-    const char *kind = j->texts > 1 ? "JSON Lines" : "JSON", *none = vectors_in(j) ? "" : "; no vectors";
+    const char *kind = lines ? "JSON Lines" : "JSON", *none = vectors_in(j) ? "" : "; no vectors";
     if (!whole)
         snprintf(r->detail, sizeof r->detail, "%s; only its first %d KiB were looked at%s", kind, QUICK_BYTES / 1024,
                  none);
-    else if (j->texts > 1)
-        snprintf(r->detail, sizeof r->detail, "%s, %" PRIu64 " texts%s", kind, j->texts, none);
+    else if (lines)
+        snprintf(r->detail, sizeof r->detail, "%s, %" PRIu64 " text%s%s", kind, j->texts, j->texts == 1 ? "" : "s",
+                 none);
     else
         snprintf(r->detail, sizeof r->detail, "%s%s", kind, none);
     say_count(r, "NaN and Infinity as words, which is not standard", j->bare);
@@ -143,17 +150,17 @@ static enum errc add_unfinished(struct vector_result *r, struct err *err)
     return rc;
 }
 
-static enum errc fill(const struct json_report *j, bool whole, struct vector_result *out, struct err *err)
+static enum errc fill(const struct json_report *j, bool lines, bool whole, struct vector_result *out, struct err *err)
 {
     const struct json_place_tally *found = vectors_in(j);
     enum errc rc = found ? add_found(out, found, whole && !j->fault, err) : ERR_OK;
-    if (j->texts > 1)
+    if (lines)
         snprintf(out->format, sizeof out->format, "jsonl");
     if (rc == ERR_OK && j->fault && !found && j->unfinished >= TELLING_MIN)
         rc = add_unfinished(out, err);
     if (rc == ERR_OK && j->fault)
         return vector_broken(out, "not JSON at byte %" PRIu64 ": %s", j->fault_offset, j->fault);
-    describe(out, j, whole);
+    describe(out, j, lines, whole);
     return rc;
 }
 
@@ -171,7 +178,7 @@ static enum errc read_json(const struct vector_input *in, const struct vector_op
         json_scan_end(s);
     json_scan_report(s, &report);
     if (rc == ERR_OK)
-        rc = fill(&report, whole, out, err);
+        rc = fill(&report, report.texts > 1 || has_name_of_lines(in), whole, out, err);
     json_scan_free(s);
     return rc;
 }
