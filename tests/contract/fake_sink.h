@@ -27,7 +27,7 @@ struct fake_piece {
 struct fake_entry {
     struct entry e; /* its pointers are owned */
     bool has_end, reused;
-    struct entry_end end; /* reason is owned, facts are not kept */
+    struct entry_end end; /* its pointers are owned */
     uint32_t fixed;
     struct fake_piece *pieces;
     size_t piece_count;
@@ -184,7 +184,7 @@ static inline void fake_take(struct fake_sink *f, const struct entry *e, const s
     if (end) {
         t->has_end = true;
         t->end = *end;
-        t->end.facts = NULL;
+        t->end.facts = fake_dup(end->facts, end->facts_len);
         t->end.reason = fake_dup(end->reason, end->reason_len);
     }
 }
@@ -359,6 +359,7 @@ static inline void fake_free(struct fake_sink *f)
     for (size_t i = 0; i < f->count; i++) {
         fake_free_entry(&f->entries[i].e);
         fake_free_const(f->entries[i].end.reason);
+        fake_free_const(f->entries[i].end.facts);
         fake_free_pieces(&f->entries[i]);
     }
     for (size_t i = 0; i < f->failed_count; i++)

@@ -186,6 +186,54 @@ static void test_a_file_that_never_holds_still_is_fuzzy_and_read_the_next_time(v
     tree_free(&t);
 }
 
+/* Two vectors of four in a file that never holds still. */
+static void capture_restless_vectors(int64_t dimension, struct fact_list *facts, struct capture_result *r)
+{
+    static const uint32_t rows[2][5] = {{4, 1, 2, 3, 4}, {4, 5, 6, 7, 8}};
+    struct tree t;
+    struct err err;
+    tree_new(&t);
+    tree_write(&t, "v.fvecs", rows, sizeof rows);
+    struct meddling m = {.t = &t, .path = "v.fvecs", .times = 100};
+    struct capture_options opt = {.vector_dimension = dimension};
+    struct fake_sink *f = fake_new(NULL);
+    f->on_begin = append_while_read;
+    f->arg = &m;
+    assert_int_equal(files_capture(t.root, &f->sink, &opt, r, &err), ERR_OK);
+    const struct fake_entry *e = fake_find(f, "v.fvecs");
+    assert_int_equal(e->end.state, STATE_FUZZY);
+    *facts = (struct fact_list){0};
+    if (e->end.facts_len > 0)
+        assert_int_equal(fact_list_get(e->end.facts, e->end.facts_len, facts, &err), ERR_OK);
+    fake_free(f);
+    tree_free(&t);
+}
+
+/* A file is not out of the check of its dimension because it is written to. */
+static void test_vectors_of_another_dimension_are_told_of_a_fuzzy_file_too(void **state)
+{
+    struct fact_list facts;
+    struct capture_result r;
+    (void)state;
+    for (int64_t as_it_is = 0; as_it_is <= 4; as_it_is += 4) {
+        capture_restless_vectors(as_it_is, &facts, &r);
+        assert_int_equal(facts.count, 0);
+        assert_true(r.good);
+        assert_null(fact_find(&r.facts, "vectors.unfit"));
+        fact_list_release(&r.facts);
+    }
+    capture_restless_vectors(8, &facts, &r);
+    assert_int_equal(facts.count, 3);
+    assert_string_equal(fact_find(&facts, "vectors.format")->text, "fvecs");
+    assert_int_equal(fact_find(&facts, "vectors.dimension")->integer, 4);
+    assert_int_equal(fact_find(&facts, "vectors.expected_dimension")->integer, 8);
+    assert_false(r.good);
+    assert_int_equal(fact_find(&r.facts, "vectors.unfit")->integer, 1);
+    assert_null(fact_find(&r.facts, "vectors.broken"));
+    fact_list_release(&r.facts);
+    fact_list_release(&facts);
+}
+
 /* The hook of base/io: something happens at the n-th operation of a kind on a name. */
 static struct hook {
     const struct tree *t;
@@ -552,6 +600,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_each_mark_of_change_counts),
     cmocka_unit_test(test_a_file_that_changes_once_is_read_again),
     cmocka_unit_test(test_a_file_that_never_holds_still_is_fuzzy_and_read_the_next_time),
+    cmocka_unit_test(test_vectors_of_another_dimension_are_told_of_a_fuzzy_file_too),
     cmocka_unit_test(test_a_read_error_costs_that_file_only),
     cmocka_unit_test(test_what_stands_there_now_is_taken),
     cmocka_unit_test(test_a_directory_swapped_for_a_link_is_not_followed),

@@ -20,8 +20,8 @@ static void write_fvecs(const struct tree *t, const char *name, size_t bytes)
 }
 
 /* staged: its name in the staging place; name: its path in the item. */
-static enum errc prove(const struct tree *t, const char *staged, const char *name, const struct fact_list *facts,
-                       bool accept, bool *differ_out)
+static enum errc prove_state(const struct tree *t, const char *staged, const char *name, const struct fact_list *facts,
+                             enum entry_state state, bool accept, bool *differ_out)
 {
     char list_path[] = "", path[] = "/srv/db/v.fvecs", *staging = strdup(t->root);
     struct stage stage = {.accept_dimension = accept};
@@ -30,12 +30,18 @@ static enum errc prove(const struct tree *t, const char *staged, const char *nam
     struct buf b;
     buf_init(&b, 4096);
     assert_int_equal(fact_list_put(&b, facts, &err), ERR_OK);
-    struct entry_end end = {.facts = b.data, .facts_len = b.len};
+    struct entry_end end = {.state = state, .facts = b.data, .facts_len = b.len};
     enum errc rc = prove_vectors(&stage, &part, &e, &end, staged, &err);
     *differ_out = part.vectors_differ;
     buf_release(&b);
     free(staging);
     return rc;
+}
+
+static enum errc prove(const struct tree *t, const char *staged, const char *name, const struct fact_list *facts,
+                       bool accept, bool *differ_out)
+{
+    return prove_state(t, staged, name, facts, STATE_EXACT, accept, differ_out);
 }
 
 static struct fact_list facts_of(const char *format, int64_t dimension, int64_t count)
@@ -110,12 +116,31 @@ static void marked(void **state)
     tree_free(&t);
 }
 
+/* What was seen of a fuzzy file is not what was stored of it: only the mark is. */
+static void fuzzy(void **state)
+{
+    struct tree t;
+    bool differ;
+    (void)state;
+    tree_new(&t);
+    write_fvecs(&t, "v.fvecs", sizeof rows);
+    struct fact_list l = facts_of("fvecs", 5, 3);
+    assert_int_equal(fact_set_int(&l, "vectors.expected_dimension", 8, &err), ERR_OK);
+    assert_int_equal(prove_state(&t, "v.fvecs", "v.fvecs", &l, STATE_FUZZY, false, &differ), ERR_CHECK_FAILED);
+    assert_non_null(strstr(err.message, "not of dimension 8"));
+    assert_int_equal(prove_state(&t, "v.fvecs", "v.fvecs", &l, STATE_FUZZY, true, &differ), ERR_OK);
+    assert_false(differ);
+    fact_list_release(&l);
+    tree_free(&t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_captured),
         cmocka_unit_test(not_as_captured),
         cmocka_unit_test(marked),
+        cmocka_unit_test(fuzzy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,11 +129,15 @@ struct vectors_seen {
     struct fact_list facts; /* released by the caller; none: it holds none */
     bool broken, unfit;     /* unfit: of another dimension than the configured one */
     char text[600];         /* what is wrong */
+    char unfit_text[600];   /* what it has instead */
 };
 /* head[0..head_len): what stands at offset 0. What cannot be read is left to others to tell. ERR_INTERRUPTED,
  * ERR_NO_MEMORY. */
 MUST_USE enum errc vectors_look(struct capture *c, int fd, const struct stat *st, const uint8_t *head, size_t head_len,
                                 struct vectors_seen *out, struct err *err);
+/* What was stored is not of one moment, so of no moment is what was seen in it. That there were vectors of another
+ * dimension than the configured one stays, and which: a file is not out of that check because it is written to. */
+MUST_USE enum errc vectors_of_no_moment(struct vectors_seen *seen, struct err *err);
 /* Warn of what is wrong, and count it. */
 void vectors_tell(struct capture *c, const struct vectors_seen *seen);
 /* The probe of a file whose vectors were found to be as configured (or that has none): the next capture takes it for

@@ -312,13 +312,11 @@ static enum errc judge(struct capture *c, const struct opened *o, struct part *p
     }
     if (content->sys_errno == 0 && !again) {
         taken.after = &after;
-        if (taken.why) { /* what they were looked up in is not what was stored */
-            fact_list_release(&vectors->facts);
-            *vectors = (struct vectors_seen){.broken = false};
-        }
         *outcome = TOOK;
-        enum errc noted = note_coupled(part, &after, err);
-        return noted == ERR_OK ? finish(c, &taken, part, err) : noted;
+        enum errc kept = taken.why ? vectors_of_no_moment(vectors, err) : ERR_OK;
+        if (kept == ERR_OK)
+            kept = note_coupled(part, &after, err);
+        return kept == ERR_OK ? finish(c, &taken, part, err) : kept;
     }
     enum errc rc = c->sink->ops->abandon(c->sink, err);
     if (rc != ERR_OK)

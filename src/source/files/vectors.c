@@ -34,8 +34,7 @@ static enum errc compare_dimension(struct capture *c, struct vectors_seen *out, 
     if (dimension == 0 || vector_facts_fit(&out->facts, dimension, what, sizeof what))
         return ERR_OK;
     out->unfit = true;
-    if (!out->broken)
-        snprintf(out->text, sizeof out->text, "it has %s, and %" PRId64 " is configured", what, dimension);
+    snprintf(out->unfit_text, sizeof out->unfit_text, "it has %s, and %" PRId64 " is configured", what, dimension);
     return fact_set_int(&out->facts, "vectors.expected_dimension", dimension, err);
 }
 
@@ -91,6 +90,28 @@ enum errc vectors_look(struct capture *c, int fd, const struct stat *st, const u
     return rc;
 }
 
+static enum errc keep_fact(struct fact_list *to, const struct fact_list *from, const char *key, struct err *err)
+{
+    const struct fact *f = fact_find(from, key);
+    if (!f)
+        return ERR_OK;
+    return f->type == FACT_TEXT ? fact_set_text(to, key, f->text, err) : fact_set_int(to, key, f->integer, err);
+}
+
+enum errc vectors_of_no_moment(struct vectors_seen *seen, struct err *err)
+{
+    static const char *const kept[] = {"vectors.format", "vectors.dimension", "vectors.mixed",
+                                       "vectors.expected_dimension"};
+    struct fact_list facts = {0};
+    enum errc rc = ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && seen->unfit && i < sizeof kept / sizeof *kept; i++)
+        rc = keep_fact(&facts, &seen->facts, kept[i], err);
+    fact_list_release(&seen->facts);
+    seen->facts = facts;
+    seen->broken = false;
+    return rc;
+}
+
 void vectors_tell(struct capture *c, const struct vectors_seen *seen)
 {
     c->vectors_broken += seen->broken;
@@ -103,7 +124,7 @@ void vectors_tell(struct capture *c, const struct vectors_seen *seen)
                      "%s is damaged; it was stored as it is: %s", capture_show(c), seen->text);
     else
         diag_message(c->opt->diag, DIAG_WARNING, err_name(ERR_CHECK_FAILED), "%s was stored as it is, but %s",
-                     capture_show(c), seen->text);
+                     capture_show(c), seen->unfit_text);
 }
 
 const char *vectors_probe(const struct capture *c, char dst[40])

@@ -257,7 +257,7 @@ static void tell(char *text, size_t cap, const char *what, const struct fact *a,
     else if (a && a->type == FACT_TEXT && b && b->type == FACT_TEXT)
         add_text(text, cap, "was %.100s and is %.100s", a->text, b->text);
     else
-        add_text(text, cap, "%s", b ? "was not told and is" : "was told and is not");
+        add_text(text, cap, "%s", b ? "is told in another way" : "was told and is not");
 }
 
 bool vector_facts_agree(const struct fact_list *captured, const struct fact_list *seen, char *text, size_t cap)
@@ -272,7 +272,7 @@ bool vector_facts_agree(const struct fact_list *captured, const struct fact_list
     text[0] = '\0';
     for (size_t i = 0; i < sizeof compared / sizeof *compared; i++) {
         const struct fact *a = fact_find(captured, compared[i].key), *b = fact_find(seen, compared[i].key);
-        if ((!a && !b) || (a && b && fact_equal(a, b)))
+        if (!a || (b && fact_equal(a, b)))
             continue;
         agree = false;
         tell(text, cap, compared[i].what, a, b);

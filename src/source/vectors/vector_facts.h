@@ -2,8 +2,9 @@
  *
  * Facts of a file: vectors.format, vectors.dimension (when all have the same), vectors.count (when it is exact),
  * vectors.dtype (when all have the same), vectors.mixed ("768: 1200, 1536: 3"), vectors.ok, vectors.detail (when not
- * ok), vectors.expected_dimension (when one is configured and the vectors do not have it). Those of a database stand
- * under vectors.<table>.<column>. instead: source/sqlite/vectors.h.
+ * ok), vectors.expected_dimension (when one is configured and the vectors do not have it). A fuzzy file
+ * has none but, with the last, what format and dimensions were seen. Those of a database stand under
+ * vectors.<table>.<column>. instead: source/sqlite/vectors.h.
  *
  * Promises
  *   VA1  vectors whose dimension nobody knows do not fit an expected one.
@@ -39,7 +40,8 @@ void vector_totals_add(struct vector_totals *t, int64_t dimension, int64_t count
 bool vector_facts_fit(const struct fact_list *facts, int64_t dimension, char *text, size_t cap);
 /* In few words: "npy, 1200 x 768 float32"; "" when they tell nothing about vectors. */
 const char *vector_facts_text(const struct fact_list *facts, char *dst, size_t cap);
-/* Do both tell of the same format, dimensions and count? Differences into text. */
+/* Format, dimensions and count: does what was captured tell of none that is not so in what is seen? What it does not
+ * tell, of a file that was written to, is not compared. Differences into text. */
 bool vector_facts_agree(const struct fact_list *captured, const struct fact_list *seen, char *text, size_t cap);
 
 #endif
