@@ -101,6 +101,20 @@ static enum errc refuse_mark(const struct part *p, const struct entry *e, int64_
     return say_how(err);
 }
 
+/* It comes back as it was stored, which was told when it was. */
+static void warn_of_damage(const struct stage *s, const struct part *p, const struct entry *e,
+                           const struct fact_list *captured)
+{
+    const struct fact *ok = fact_find(captured, "vectors.ok"), *detail = fact_find(captured, "vectors.detail");
+    char shown[512], why[300];
+    if (e->type != ENTRY_FILE || !ok || ok->type != FACT_BOOL || ok->integer != 0)
+        return;
+    bool told = detail && detail->type == FACT_TEXT;
+    diag_message(s->diag, DIAG_WARNING, err_name(ERR_SOURCE_DAMAGED), "%s%s was damaged when it was captured%s%s",
+                 p->path, show_below(p, e, shown, sizeof shown), told ? ": " : "",
+                 told ? path_show(why, sizeof why, detail->text, detail->text_len) : "");
+}
+
 static enum errc compare(struct part *p, const struct entry *e, const char *path, const struct fact_list *captured,
                          bool accept, struct err *err)
 {
@@ -136,6 +150,8 @@ enum errc prove_vectors(const struct stage *s, struct part *p, const struct entr
         if (rc == ERR_OK)
             rc = compare(p, e, path, &captured, s->accept_dimension, err);
     }
+    if (rc == ERR_OK)
+        warn_of_damage(s, p, e, &captured);
     fact_list_release(&captured);
     free(path);
     return rc;

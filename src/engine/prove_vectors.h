@@ -3,6 +3,8 @@
  * Promises
  *   PV1  vectors that are marked as of the wrong dimension, and staged vectors that are not those that were captured,
  *        are refused before anything at a target changes, unless that is accepted.
+ *   PV2  a file that was damaged when it was captured is restored as it was, with a warning; it is refused only if it
+ *        is marked, too.
  */
 #ifndef SNAP_ENGINE_PROVE_VECTORS_H
 #define SNAP_ENGINE_PROVE_VECTORS_H

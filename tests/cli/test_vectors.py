@@ -283,7 +283,10 @@ class Backup(Vectors):
         self.assertIn("BROKEN", self.snap("ls", snap).out)
         self.assertIn("1 BROKEN file", self.snap("show", snap).out)
         # It is stored as it is, and comes back as it was.
-        self.snap("restore", snap, "--target", self.path("out"))
+        r = self.snap("--json", "restore", snap, "--target", self.path("out"))
+        said, = [m for m in r.lines() if m["message_type"] == "warning"]
+        self.assertEqual(said["name"], "source-damaged")
+        self.assertIn("/universal/knowledge.npy was damaged when it was captured: ", said["message"])
         self.assertEqual(self.read(self.path("out") + top + "/universal/knowledge.npy"), npy(20, 768)[:-100])
         os.unlink(top + "/universal/knowledge.npy")
         self.backup(top)
@@ -373,6 +376,20 @@ class Configured(Vectors):
         self.assertEqual(self.names(r), ["check-failed"])
         self.fails(16, "check-failed", "restore", r.last()["snapshot_id"], "--yes")
         self.snap("restore", r.last()["snapshot_id"], "--yes", "--accept-dimension")
+
+    def test_a_broken_file_is_refused_only_if_it_is_marked(self):
+        self.write("db/universal/knowledge.npy", npy(20, 768)[:-100])
+        snap = self.run_backup(self.conf, 3).last()["snapshot_id"]
+        os.unlink(self.top + "/universal/knowledge.npy")  # the backup before the restore would tell of it
+        r = self.snap("--json", "restore", snap, "--yes")
+        self.assertEqual(self.names(r), ["source-damaged"])
+        self.assertIn("was damaged when it was captured", str(r))
+        self.write("db/universal/knowledge.npy", npy(20, 1536)[:-100])
+        snap = self.run_backup(self.conf, 3).last()["snapshot_id"]
+        os.unlink(self.top + "/universal/knowledge.npy")
+        self.fails(16, "check-failed", "restore", snap, "--yes")
+        r = self.snap("--json", "restore", snap, "--yes", "--accept-dimension")
+        self.assertEqual(self.names(r), ["source-damaged"])
 
     def test_mixed(self):
         self.write("db/m.jsonl", "\n".join(json.dumps({"embedding": [0.5] * n}) for n in (768, 768, 1536)) + "\n")

@@ -5,6 +5,14 @@
 #include "source/vectors/vector_facts.h"
 
 static struct err err;
+static char said[600]; /* the last warning */
+
+static void on_message(void *arg, enum diag_level level, const char *name, const char *text)
+{
+    (void)arg;
+    assert_int_equal(level, DIAG_WARNING);
+    snprintf(said, sizeof said, "%s: %s", name, text);
+}
 
 /* Two vectors of four. */
 static const float rows[2][5] = {{0, 1, 2, 3, 4}, {0, 5, 6, 7, 8}};
@@ -24,7 +32,8 @@ static enum errc prove_state(const struct tree *t, const char *staged, const cha
                              enum entry_state state, bool accept, bool *differ_out)
 {
     char list_path[] = "", path[] = "/srv/db/v.fvecs", *staging = strdup(t->root);
-    struct stage stage = {.accept_dimension = accept};
+    const struct diag diag = {.message = on_message};
+    struct stage stage = {.accept_dimension = accept, .diag = &diag};
     struct part part = {.list_path = list_path, .path = path, .staging = staging};
     struct entry e = {.path = name, .path_len = strlen(name), .type = ENTRY_FILE};
     struct buf b;
@@ -134,13 +143,45 @@ static void fuzzy(void **state)
     tree_free(&t);
 }
 
+static void damaged(void **state)
+{
+    struct tree t;
+    bool differ;
+    (void)state;
+    tree_new(&t);
+    write_fvecs(&t, "v.fvecs", sizeof rows);
+    struct fact_list l = facts_of("fvecs", 4, 2);
+    said[0] = '\0';
+    assert_int_equal(fact_set_bool(&l, "vectors.ok", true, &err), ERR_OK);
+    assert_int_equal(prove(&t, "v.fvecs", "d/v.fvecs", &l, false, &differ), ERR_OK);
+    assert_string_equal(said, "");
+    assert_int_equal(fact_set_bool(&l, "vectors.ok", false, &err), ERR_OK);
+    assert_int_equal(fact_set_text(&l, "vectors.detail", "cut \x1b[1m off", &err), ERR_OK);
+    assert_int_equal(prove(&t, "v.fvecs", "d/v.fvecs", &l, false, &differ), ERR_OK);
+    assert_non_null(strstr(said, "source-damaged: /srv/db/v.fvecs/d/v.fvecs was damaged when it was captured: cut "));
+    assert_null(strchr(said, '\x1b'));
+    fact_list_release(&l);
+    /* Nobody can tell its dimension: that alone is no reason to refuse it. */
+    l = (struct fact_list){0};
+    said[0] = '\0';
+    assert_int_equal(fact_set_text(&l, "vectors.format", "fvecs", &err), ERR_OK);
+    assert_int_equal(fact_set_bool(&l, "vectors.ok", false, &err), ERR_OK);
+    assert_int_equal(prove(&t, "v.fvecs", "d/v.fvecs", &l, false, &differ), ERR_OK);
+    assert_non_null(strstr(said, "was damaged when it was captured"));
+    /* But the mark is, and then there is no more to say. */
+    said[0] = '\0';
+    assert_int_equal(fact_set_int(&l, "vectors.expected_dimension", 8, &err), ERR_OK);
+    assert_int_equal(prove(&t, "v.fvecs", "d/v.fvecs", &l, false, &differ), ERR_CHECK_FAILED);
+    assert_string_equal(said, "");
+    fact_list_release(&l);
+    tree_free(&t);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_captured),
-        cmocka_unit_test(not_as_captured),
-        cmocka_unit_test(marked),
-        cmocka_unit_test(fuzzy),
+        cmocka_unit_test(as_captured), cmocka_unit_test(not_as_captured), cmocka_unit_test(marked),
+        cmocka_unit_test(fuzzy),       cmocka_unit_test(damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
