@@ -375,6 +375,30 @@ static void a_long_header_is_bounded(void **state)
     golden_free(&g);
 }
 
+/* Many tensors of the same bytes: what they hold is not read, so the reads are those of a quick look. */
+static void tensors_that_overlap_are_not_read(void **state)
+{
+    (void)state;
+    enum { TENSORS = 1024, DATA = 1 << 16, TEXT = 100 };
+    char *json = malloc(TENSORS * TEXT);
+    size_t len = 0;
+    assert_non_null(json);
+    for (int i = 0; i < TENSORS; i++)
+        len +=
+            (size_t)snprintf(json + len, TEXT, "%s\"%d\":{\"dtype\":\"F32\",\"shape\":[%d,4],\"data_offsets\":[0,%d]}",
+                             i > 0 ? "," : "{", i, DATA / 16, DATA);
+    snprintf(json + len, TEXT, "}");
+    struct golden g = tensors_of(json, DATA);
+    struct vector_result r = golden_read(&g, VECTOR_SCAN);
+    assert_false(r.ok);
+    assert_non_null(strstr(r.detail, "overlap at byte"));
+    assert_int_equal(r.nan, VECTOR_UNKNOWN);
+    assert_in_range(g.reads, 1, 3);
+    vector_release(&r);
+    golden_free(&g);
+    free(json);
+}
+
 static void no_spoilt_byte_does_harm(void **state)
 {
     (void)state;
@@ -395,6 +419,7 @@ int main(void)
         cmocka_unit_test(tensors_are_named_arrays),
         cmocka_unit_test(a_tensor_header_is_not_believed),
         cmocka_unit_test(a_long_header_is_bounded),
+        cmocka_unit_test(tensors_that_overlap_are_not_read),
         cmocka_unit_test(no_spoilt_byte_does_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,12 +55,13 @@ struct extent {
 
 struct tensors {
     const struct vector_input *in;
-    const struct vector_options *opt;
     struct vector_result *out;
     struct err *err;
     uint64_t data; /* where the tensors' bytes begin */
     struct extent *extents;
     size_t count, cap;
+    uint64_t *begins; /* of each array of the result */
+    size_t begins_cap;
 };
 
 static bool safetensors_claims(const uint8_t *head, size_t len, const struct vector_input *in)
@@ -122,12 +123,15 @@ static enum errc tensor_add(struct tensors *ts, const char *name, size_t name_le
     struct vector_array *a;
     enum errc rc = mem_grow(&ts->extents, &ts->cap, ts->count + 1, sizeof *ts->extents, ts->err);
     if (rc == ERR_OK)
+        rc = mem_grow(&ts->begins, &ts->begins_cap, ts->out->array_count + 1, sizeof *ts->begins, ts->err);
+    if (rc == ERR_OK)
         rc = vector_add_array(ts->out, name, name_len, &a, ts->err);
     if (rc != ERR_OK)
         return rc;
     ts->extents[ts->count++] = t->extent;
     if (!a)
         return ERR_OK;
+    ts->begins[ts->out->array_count - 1] = t->extent.begin;
     a->dtype = t->type < TYPES ? types[t->type].dtype : VECTOR_DTYPE_NONE;
     a->count = t->rank > 0 ? t->shape[0] : 1;
     uint64_t row = t->rank == 2 ? vector_row_bytes(a->dtype, t->shape[1]) : 0;
@@ -137,9 +141,20 @@ static enum errc tensor_add(struct tensors *ts, const char *name, size_t name_le
         return ERR_OK;
     a->is_vectors = true;
     a->dimension = t->shape[1];
-    if (ts->opt->depth < VECTOR_SCAN)
-        return ERR_OK;
-    return vector_scan_rows(ts->in, ts->data + t->extent.begin, row, a, ts->out, ts->err);
+    return ERR_OK;
+}
+
+/* Only of tensors that do not overlap: then no byte is read twice, whatever the header says. */
+static enum errc tensors_scan(struct tensors *ts)
+{
+    enum errc rc = ERR_OK;
+    for (size_t i = 0; rc == ERR_OK && ts->out->ok && i < ts->out->array_count; i++) {
+        struct vector_array *a = &ts->out->arrays[i];
+        if (a->is_vectors)
+            rc = vector_scan_rows(ts->in, ts->data + ts->begins[i], vector_row_bytes(a->dtype, a->dimension), a,
+                                  ts->out, ts->err);
+    }
+    return rc;
 }
 
 /* --- the header ---
@@ -254,7 +269,7 @@ static enum errc check_extents(struct tensors *ts)
 static enum errc safetensors_read(const struct vector_input *in, const struct vector_options *opt,
                                   struct vector_result *out, struct err *err)
 {
-    struct tensors ts = {.in = in, .opt = opt, .out = out, .err = err};
+    struct tensors ts = {.in = in, .out = out, .err = err};
     uint8_t length[LENGTH_BYTES];
     char *text = NULL;
     bool ok;
@@ -274,6 +289,9 @@ static enum errc safetensors_read(const struct vector_input *in, const struct ve
         rc = header_get(&ts, text, text + len);
     if (rc == ERR_OK && out->ok)
         rc = check_extents(&ts);
+    if (rc == ERR_OK && out->ok && opt->depth >= VECTOR_SCAN)
+        rc = tensors_scan(&ts);
+    free(ts.begins);
     free(ts.extents);
     free(text);
     return rc;
