@@ -63,7 +63,6 @@ static void what_is_no_list_of_vectors_is_named(void **state)
         {"one", "an array of 6 float32", 6},
         {"scalar", "an array of one float32", 1},
         {"three", "an array of 4 x 5 x 6 float32", 4},
-        {"no_columns", "", 20},
         {"record", "3 records of several fields", 3},
         {"titled", "2 records of several fields", 2},
         {"objects", "2 Python objects in a pickle", 2},
@@ -178,6 +177,62 @@ static void a_header_is_not_believed(void **state)
     golden_is_broken(&g, VECTOR_QUICK, "does not begin as a NumPy array");
     g.len = 0;
     golden_is_broken(&g, VECTOR_QUICK, "ends within its header");
+    golden_free(&g);
+}
+
+/* A file of this shape, of bytes, and data_bytes of zeros behind it. */
+static struct golden array_of(const char *shape, size_t data_bytes)
+{
+    struct golden g = {.name = "x.npy", .len = 128 + data_bytes};
+    char text[119];
+    g.data = calloc(1, g.len);
+    assert_non_null(g.data);
+    golden_put(&g, 0, "\x93NUMPY\1\0\x76\0", 10);
+    int len = snprintf(text, sizeof text, "{'descr': '|u1', 'fortran_order': False, 'shape': (%s), }", shape);
+    memset(text + len, ' ', sizeof text - 1 - (size_t)len);
+    golden_put(&g, 10, text, 118);
+    return g;
+}
+
+static void rows_of_no_vector_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *shape, *words;
+        size_t bytes;
+        bool ok;
+    } cases[] = {
+        {"0, 1000000", "", 0, true},
+        {"0, 0", "rows of 0 elements: not taken for vectors", 0, true},
+        {"0, 2147483648", "rows of 2147483648 elements: not taken for vectors", 0, true},
+        {"1, 1000000", "", 1000000, true},
+        {"1, 1000001", "rows of 1000001 elements: not taken for vectors", 1000001, false},
+        {"1, 2147483648", "it was cut off: its data have 2147483648 bytes, and there are 9", 9, false},
+        {"2000000, 0", "rows of 0 elements: not taken for vectors", 0, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct golden g = array_of(cases[i].shape, cases[i].bytes);
+        struct vector_result r = golden_read(&g, VECTOR_SCAN);
+        assert_int_equal(r.ok, cases[i].ok);
+        assert_string_equal(r.detail, cases[i].words);
+        assert_int_equal(r.count, !r.ok ? VECTOR_UNKNOWN : (int64_t)cases[i].bytes / 1000000);
+        vector_release(&r);
+        golden_free(&g);
+    }
+    struct golden g = golden_load("numpy_no_columns.npy");
+    golden_is_broken(&g, VECTOR_QUICK, "rows of 0 elements: not taken for vectors");
+    golden_free(&g);
+    g = golden_load("numpy_no_columns.npz");
+    golden_is_broken(&g, VECTOR_QUICK, "member 'e.npy': rows of 0 elements: not taken for vectors");
+    size_t shape = 0;
+    while (memcmp(g.data + shape, "(20, 0)", 7) != 0)
+        assert_in_range(++shape, 1, g.len - 7);
+    golden_put(&g, shape, "(0, 0) ", 7); /* its checksum is another, which a quick look does not see */
+    struct vector_result r = golden_read(&g, VECTOR_QUICK);
+    assert_true(r.ok);
+    assert_string_equal(r.detail, "rows of 0 elements: not taken for vectors");
+    assert_int_equal(r.count, 0);
+    vector_release(&r);
     golden_free(&g);
 }
 
@@ -379,6 +434,7 @@ int main(void)
         cmocka_unit_test(what_is_no_list_of_vectors_is_named),
         cmocka_unit_test(arrays_behind_each_other_are_all_read),
         cmocka_unit_test(a_header_is_not_believed),
+        cmocka_unit_test(rows_of_no_vector_are_told),
         cmocka_unit_test(archives_have_named_arrays),
         cmocka_unit_test(damaged_archives_are_broken),
         cmocka_unit_test(a_member_of_another_size_is_broken),

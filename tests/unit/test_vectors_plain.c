@@ -295,6 +295,9 @@ static void a_tensor_header_is_not_believed(void **state)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", ""},
         {"{\"a\":{\"dtype\":\"F99\",\"shape\":[2,2],\"data_offsets\":[0,16]}} \n", ""},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,16]}}", "another number of bytes"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4,1],\"data_offsets\":[0,16]},"
+         "\"b\":{\"dtype\":\"U8\",\"shape\":[3,0],\"data_offsets\":[16,16]}}",
+         "tensor 'b': rows of 0 elements: not taken for vectors"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,3],\"data_offsets\":[0,12]}}", "4 bytes stand behind"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,3],\"data_offsets\":[4,16]}}", "leave a hole at byte"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]},"
@@ -375,6 +378,36 @@ static void a_long_header_is_bounded(void **state)
     golden_free(&g);
 }
 
+static void rows_of_no_vector_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t rows, dimension;
+        const char *dtype, *words;
+        bool ok;
+    } cases[] = {
+        {0, 1000000, "U8", "", true},
+        {0, 0, "U8", "rows of 0 elements: not taken for vectors", true},
+        {0, 1000001, "U8", "rows of 1000001 elements: not taken for vectors", true},
+        {1, 1000000, "U8", "", true},
+        {1, 1000001, "U8", "tensor 'a': rows of 1000001 elements: not taken for vectors", false},
+        {1, 1000001, "BOOL", "", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char json[200];
+        size_t bytes = (size_t)(cases[i].rows * cases[i].dimension);
+        snprintf(json, sizeof json, "{\"a\":{\"dtype\":\"%s\",\"shape\":[%d,%d],\"data_offsets\":[0,%zu]}}",
+                 cases[i].dtype, (int)cases[i].rows, (int)cases[i].dimension, bytes);
+        struct golden g = tensors_of(json, bytes);
+        struct vector_result r = golden_read(&g, VECTOR_SCAN);
+        assert_int_equal(r.ok, cases[i].ok);
+        assert_string_equal(r.detail, cases[i].words);
+        assert_int_equal(r.count, !r.ok ? VECTOR_UNKNOWN : r.arrays[0].is_vectors ? cases[i].rows : 0);
+        vector_release(&r);
+        golden_free(&g);
+    }
+}
+
 /* Many tensors of the same bytes: what they hold is not read, so the reads are those of a quick look. */
 static void tensors_that_overlap_are_not_read(void **state)
 {
@@ -419,6 +452,7 @@ int main(void)
         cmocka_unit_test(tensors_are_named_arrays),
         cmocka_unit_test(a_tensor_header_is_not_believed),
         cmocka_unit_test(a_long_header_is_bounded),
+        cmocka_unit_test(rows_of_no_vector_are_told),
         cmocka_unit_test(tensors_that_overlap_are_not_read),
         cmocka_unit_test(no_spoilt_byte_does_harm),
     };

@@ -77,6 +77,8 @@ static enum errc read_array(const struct vector_input *in, const struct vector_o
     if (behind < h.data_bytes || (h.has_objects && behind == 0))
         return vector_broken(out, "it was cut off: its data have %" PRIu64 " bytes, and there are %" PRIu64,
                              h.data_bytes, behind);
+    if (npy_has_odd_rows(&h) && h.shape[0] > 0)
+        return vector_broken(out, "rows of %" PRId64 " elements: not taken for vectors", h.shape[1]);
     *offset = data + h.data_bytes;
     if (number == 0)
         npy_say(&h, out->detail);

@@ -170,6 +170,11 @@ static enum errc member_read(struct member *m, enum vector_depth depth)
         (m->info.size < m->header_bytes || (!has_objects && m->info.size - m->header_bytes != m->header.data_bytes)))
         return vector_broken(m->out, "member '%.80s' has %" PRIu64 " bytes, and its shape says %" PRIu64, m->info.name,
                              m->info.size, m->header_bytes + m->header.data_bytes);
+    if (npy_has_odd_rows(&m->header) && m->header.shape[0] > 0)
+        return vector_broken(m->out, "member '%.80s': rows of %" PRId64 " elements: not taken for vectors",
+                             m->info.name, m->header.shape[1]);
+    if (npy_has_odd_rows(&m->header) && !m->out->detail[0])
+        npy_say(&m->header, m->out->detail);
     return depth < VECTOR_SCAN || (has_objects && !m->info.is_size_known) ? ERR_OK : member_scan(m);
 }
 

@@ -118,6 +118,20 @@ static const char *tensor_get(const json_t *v, uint64_t data_bytes, struct tenso
     return NULL;
 }
 
+/* Numbers in rows of none, or of more than a vector has: damage, when there are rows. */
+static enum errc check_rows(struct vector_result *out, const char *name, const struct tensor *t)
+{
+    if (t->type == TYPES || types[t->type].dtype == VECTOR_DTYPE_NONE || t->rank != 2 ||
+        vector_row_bytes(types[t->type].dtype, t->shape[1]) > 0)
+        return ERR_OK;
+    if (t->shape[0] > 0)
+        return vector_broken(out, "tensor '%.80s': rows of %" PRId64 " elements: not taken for vectors", name,
+                             t->shape[1]);
+    if (!out->detail[0])
+        snprintf(out->detail, sizeof out->detail, "rows of %" PRId64 " elements: not taken for vectors", t->shape[1]);
+    return ERR_OK;
+}
+
 static enum errc tensor_add(struct tensors *ts, const char *name, size_t name_len, const struct tensor *t)
 {
     struct vector_array *a;
@@ -214,6 +228,8 @@ static enum errc entry_get(struct tensors *ts, const char *key, size_t key_len, 
         rc = vector_broken(ts->out, "tensor '%.80s' %s", text, fault);
     else if (!is_metadata)
         rc = tensor_add(ts, text, json_string_length(name), &t);
+    if (rc == ERR_OK && ts->out->ok && !is_metadata)
+        rc = check_rows(ts->out, text, &t);
     json_decref(v);
     json_decref(name);
     return rc;

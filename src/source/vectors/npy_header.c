@@ -245,6 +245,12 @@ const char *npy_parse(const char *text, size_t len, struct npy_header *out)
 /* --- what it means ---
  */
 
+bool npy_has_odd_rows(const struct npy_header *h)
+{
+    return h->dimensions == 2 && h->dtype != VECTOR_DTYPE_NONE &&
+           (h->shape[1] < 1 || h->shape[1] > VECTOR_DIMENSION_MAX);
+}
+
 void npy_describe(const struct npy_header *h, struct vector_array *a)
 {
     a->dtype = h->dtype;
@@ -252,10 +258,9 @@ void npy_describe(const struct npy_header *h, struct vector_array *a)
     a->count = h->dimensions > 0 ? h->shape[0] : 1;
     if (h->dimensions != 2)
         return;
-    a->dimension = h->shape[1];
-    a->is_vectors = h->dtype != VECTOR_DTYPE_NONE && a->dimension >= 1 && a->dimension <= VECTOR_DIMENSION_MAX;
-    if (!a->is_vectors)
-        a->dimension = VECTOR_UNKNOWN;
+    a->is_vectors = h->dtype != VECTOR_DTYPE_NONE && !npy_has_odd_rows(h);
+    if (a->is_vectors)
+        a->dimension = h->shape[1];
 }
 
 void npy_say(const struct npy_header *h, char *detail)
@@ -265,6 +270,10 @@ void npy_say(const struct npy_header *h, char *detail)
                        : h->is_structured              ? "records of several fields"
                        : h->dtype == VECTOR_DTYPE_NONE ? "elements that are no plain numbers"
                                                        : vector_dtype_name(h->dtype);
+    if (npy_has_odd_rows(h)) {
+        snprintf(detail, VECTOR_DETAIL_BYTES, "rows of %" PRId64 " elements: not taken for vectors", h->shape[1]);
+        return;
+    }
     if (h->dimensions == 2 && h->dtype != VECTOR_DTYPE_NONE) {
         snprintf(detail, VECTOR_DETAIL_BYTES, "%s%s", h->is_fortran ? "in Fortran order" : "",
                  h->foreign_order && h->element_bytes > 1 ? (h->is_fortran ? ", big-endian" : "big-endian") : "");

@@ -34,6 +34,8 @@ bool npy_prefix(const uint8_t *head, size_t len, size_t *text_offset_out, uint64
 /* NULL, or what is wrong with it. */
 const char *npy_parse(const char *text, size_t len, struct npy_header *out);
 
+/* Numbers in rows of none or of more than VECTOR_DIMENSION_MAX: no vectors, and damage when there are rows. */
+bool npy_has_odd_rows(const struct npy_header *h);
 /* Shape and type into a; into detail (of VECTOR_DETAIL_BYTES) what there is to say about an array that is no list of
  * vectors. */
 void npy_describe(const struct npy_header *h, struct vector_array *a);

@@ -68,6 +68,7 @@ numpy.savez_compressed(path("numpy_deflated.npz"), a=X, b=X.astype(">f8"), f=num
                        ids=numpy.arange(N), names=numpy.array([{"x": 1}], dtype=object), none=X[:0])
 numpy.savez(path("numpy_nothing.npz"))
 numpy.savez_compressed(path("numpy_zeros.npz"), z=numpy.zeros((50000, 32), dtype=numpy.float32))
+numpy.savez(path("numpy_no_columns.npz"), e=X[:, :0])
 
 # A member of 1 MB of which its header and the archive say that it has 1,408 bytes.
 head = io.BytesIO()
