@@ -129,7 +129,8 @@ static void columns_are_told_by_what_they_hold(void **state)
 {
     (void)state;
     sqlite3 *db = open_fixture("columns.db");
-    assert_string_equal(told(db), "vectors.docs.as_text.dimension=9\n"
+    assert_string_equal(told(db), "vectors.docs.as_text.count=30\n"
+                                  "vectors.docs.as_text.dimension=9\n"
                                   "vectors.docs.as_text.dtype=json\n"
                                   "vectors.docs.embedding.count=28\n"
                                   "vectors.docs.embedding.dtype=float32\n"
@@ -146,7 +147,7 @@ static void columns_are_told_by_what_they_hold(void **state)
                                   "vectors.pairs.embedding.dtype=float32\n");
     run(db, "UPDATE docs SET as_text = '[0.5,1.5,2,3,4,5,6,7]' WHERE id = 3; DELETE FROM docs WHERE id IN (5, 6, 7)");
     const char *text = told(db);
-    assert_non_null(strstr(text, "vectors.docs.as_text.mixed=8, 9\n"));
+    assert_non_null(strstr(text, "vectors.docs.as_text.mixed=8: 1, 9: 26\n"));
     assert_non_null(strstr(text, "vectors.docs.embedding.count=26\nvectors.docs.embedding.dimension=24\n"));
     assert_null(strstr(text, "odd"));
     sqlite3_close(db);
@@ -179,6 +180,91 @@ static void segments_of_chroma_are_told(void **state)
     assert_non_null(strstr(at, ".deleted=0\n"));
     assert_non_null(strstr(at, ".dimension=8\n"));
     assert_non_null(strstr(at, ".embeddings=48\n"));
+    sqlite3_close(db);
+}
+
+/* What differs lies in the middle, where no sample is taken. */
+static void all_texts_are_counted(void **state)
+{
+    (void)state;
+    static const char *const vectors[] = {"[1,2,3]", " [0,0,0,0] ", "[1,2,3]", "[\"NaN\",null,1.5]", "[1e999,2,\n3]"};
+    static const char *const others[] = {"",
+                                         "[]",
+                                         "[1]",
+                                         "[1,2,3",
+                                         "1,2,3]",
+                                         "[1,2,3]]",
+                                         "[1,2,3]\n[1,2,3]",
+                                         "[1,2,3]\n{",
+                                         "[1,2,3]\n\"",
+                                         "[[1,2,3]]",
+                                         "[1,[1,2,3]]",
+                                         "[{\"vector\":1},2]",
+                                         "[{\"vector\":[1,2,3]}]",
+                                         "{\"vector\":[1,2,3]}",
+                                         "[\"a]\",1,2]",
+                                         "[\"a\",\"b\"]",
+                                         "[\"",
+                                         "[01,2]",
+                                         "plain words"};
+    enum { VECTORS = sizeof vectors / sizeof *vectors, OTHERS = sizeof others / sizeof *others };
+    char text[200];
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    OK(sqlite3_open(":memory:", &db));
+    run(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, embedding TEXT);"
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)"
+            " INSERT INTO t SELECT i, '[1,2,3,4,5,6,7,8.5]' FROM n");
+    assert_string_equal(told(db), "vectors.t.embedding.count=400\nvectors.t.embedding.dimension=8\n"
+                                  "vectors.t.embedding.dtype=json\n");
+    OK(sqlite3_prepare_v2(db, "UPDATE t SET embedding = ? WHERE id = ?", -1, &s, NULL));
+    for (int i = 0; i < VECTORS + OTHERS; i++) { /* a vector behind each of the first that is none */
+        const char *v = i >= 2 * VECTORS ? others[i - VECTORS] : i % 2 ? vectors[i / 2] : others[i / 2];
+        OK(sqlite3_bind_text(s, 1, v, -1, SQLITE_STATIC));
+        OK(sqlite3_bind_int(s, 2, 150 + i));
+        assert_int_equal(sqlite3_step(s), SQLITE_DONE);
+        OK(sqlite3_reset(s));
+    }
+    OK(sqlite3_finalize(s));
+    run(db, "UPDATE t SET embedding = NULL WHERE id = 300; UPDATE t SET embedding = x'00' WHERE id = 301");
+    snprintf(text, sizeof text,
+             "vectors.t.embedding.count=%d\nvectors.t.embedding.dtype=json\n"
+             "vectors.t.embedding.mixed=3: 4, 4: 1, 8: %d\nvectors.t.embedding.odd=%d\n",
+             398 - OTHERS, 398 - OTHERS - VECTORS, OTHERS);
+    assert_string_equal(told(db), text);
+    sqlite3_close(db);
+}
+
+/* One row in the middle is larger than SQLite may hold. */
+static void texts_that_cannot_all_be_read_are_sampled(void **state)
+{
+    (void)state;
+    sqlite3 *db;
+    OK(sqlite3_open(":memory:", &db));
+    run(db, "CREATE TABLE t(embedding);"
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)"
+            " INSERT INTO t SELECT iif(i = 200, '[' || hex(zeroblob(1000000)) || ']', '[0.5,0,0,0,0,0,0,0]') FROM n");
+    assert_non_null(strstr(told(db), "vectors.t.embedding.count=399\n"));
+    (void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 100000);
+    assert_string_equal(told(db), "vectors.t.embedding.dimension=8\nvectors.t.embedding.dtype=json\n"
+                                  "vectors.t.embedding.sampled=1\n");
+    sqlite3_close(db);
+}
+
+/* More dimensions than a scan tells apart. */
+static void texts_of_many_dimensions_are_counted(void **state)
+{
+    (void)state;
+    sqlite3 *db;
+    OK(sqlite3_open(":memory:", &db));
+    run(db, "CREATE TABLE t(embedding);"
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)"
+            " INSERT INTO t SELECT '[0.5,0,0,0,0,0,0' || replace(hex(zeroblob(i % 60 + 1)), '00', ',1') || ']' FROM n");
+    const char *text = told(db);
+    assert_non_null(strstr(text, "vectors.t.embedding.count=600\n"));
+    assert_non_null(strstr(text, "vectors.t.embedding.mixed=8: 10, 9: 10, 10: 10, "));
+    assert_non_null(strstr(text, ", 23: 10, others: 440\n"));
+    assert_null(strstr(text, "odd"));
     sqlite3_close(db);
 }
 
@@ -349,6 +435,9 @@ int main(void)
         cmocka_unit_test(columns_are_told_by_what_they_hold),
         cmocka_unit_test(collections_of_chroma_are_told),
         cmocka_unit_test(segments_of_chroma_are_told),
+        cmocka_unit_test(all_texts_are_counted),
+        cmocka_unit_test(texts_that_cannot_all_be_read_are_sampled),
+        cmocka_unit_test(texts_of_many_dimensions_are_counted),
         cmocka_unit_test(lengths_are_told_without_the_overflow_pages),
         cmocka_unit_test(numbers_are_guessed_by_their_exponents),
         cmocka_unit_test(hostile_schemas_are_borne),

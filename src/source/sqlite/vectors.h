@@ -4,11 +4,12 @@
  * or float64 vectors, columns of texts that are JSON arrays of numbers, and the collections of Chroma.
  *
  * Facts: vectors.<table>.<column>.dtype, .dimension (when all rows have the same), .count (rows that hold one), .mixed
- * ("768: 1200, 1536: 3", when not), .odd (BLOBs that are no whole number of elements); vectors.<table>.differs (shadow
- * tables of a vec0 table contradict each other); vectors.collections.<name>.dimension and .count (Chroma);
- * chroma.<segment>.* for each index directory that Chroma knows, see below; vectors_omitted (facts for which there was
- * no room). For texts the dimension is that of a sample, and nothing is counted. Columns of BLOBs are chosen by a
- * sample of their first and last rows; then the length of each is looked at, which reads no overflow pages.
+ * ("768: 1200, 1536: 3", when not), .odd (BLOBs that are no whole number of elements, texts that are no array of two
+ * numbers or more), .sampled (1: not all texts could be read, the dimension is that of a sample);
+ * vectors.<table>.differs (shadow tables of a vec0 table contradict each other); vectors.collections.<name>.dimension
+ * and .count (Chroma); chroma.<segment>.* for each index directory that Chroma knows, see below; vectors_omitted (facts
+ * for which there was no room). Columns are chosen by a sample of their first and last rows; then the length of each
+ * BLOB is looked at, which reads no overflow pages, or each text is read.
  *
  * Promises
  *   SX1  what cannot be read here leaves facts out; it is never an error, and no verdict on the database.

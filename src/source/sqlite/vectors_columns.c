@@ -221,6 +221,103 @@ static enum errc put_blobs(struct vectors_found *f, const char *table, const cha
     return rc;
 }
 
+/* --- all texts --- */
+
+/* The texts of a column as lines of one scan, which is begun anew where it has to be. */
+struct texts {
+    struct json_scan *scan;
+    uint64_t lines;                /* of the scan */
+    int64_t seen[VECTOR_DIMS_MAX]; /* of its dimensions */
+    struct lengths dims;
+    int64_t count, odd;
+};
+
+static enum errc begin_lines(struct texts *t, struct err *err)
+{
+    /* Without a line like this short vectors, and a single one of integers, would not be taken for vectors. */
+    static const char telling[] = "[0.5,0,0,0,0,0,0,0]\n";
+    json_scan_free(t->scan);
+    t->scan = NULL;
+    enum errc rc = json_scan_new(&t->scan, err);
+    memset(t->seen, 0, sizeof t->seen);
+    t->lines = t->seen[0] = 1;
+    if (rc == ERR_OK)
+        (void)json_scan_push(t->scan, telling, sizeof telling - 1);
+    return rc;
+}
+
+/* A line, which is one array with none within; false: it is something else. */
+static bool take_line(struct texts *t, const char *line, size_t len, bool *is_spent)
+{
+    struct json_report r;
+    bool is_vector = false, is_sound = json_scan_push(t->scan, line, len) && json_scan_push(t->scan, "\n", 1);
+    json_scan_report(t->scan, &r);
+    *is_spent = !is_sound || r.texts != ++t->lines;
+    if (*is_spent || !r.found)
+        return false;
+    for (size_t i = 0; i < r.found->rest.dim_count; i++)
+        if (r.found->rest.dims[i].count != t->seen[i]) {
+            t->seen[i] = r.found->rest.dims[i].count;
+            add_length(&t->dims, r.found->rest.dims[i].dimension);
+            is_vector = true;
+        }
+    *is_spent = r.found->rest.dim_count == VECTOR_DIMS_MAX; /* the next might not be told apart */
+    return is_vector;
+}
+
+/* text ends with a NUL. */
+static enum errc count_text(struct texts *t, const char *text, size_t len, struct err *err)
+{
+    static const char space[] = " \t\r\n";
+    const char *line = text + strspn(text, space), *end = text + len;
+    const char *close = line < end && *line == '[' ? memchr(line, ']', (size_t)(end - line)) : NULL;
+    bool is_spent = false, is_one = close && close + 1 + strspn(close + 1, space) == end;
+    is_one = is_one && !memchr(line + 1, '[', (size_t)(close - line) - 1);
+    if (is_one && take_line(t, line, (size_t)(close - line) + 1, &is_spent))
+        t->count++;
+    else
+        t->odd++;
+    return is_spent ? begin_lines(t, err) : ERR_OK;
+}
+
+/* Each text is read and looked at; *whole_out false: not all could be. */
+static enum errc count_texts(struct vectors_found *f, const char *table, const char *column, struct texts *t,
+                             bool *whole_out)
+{
+    int step = SQLITE_ERROR;
+    *t = (struct texts){.scan = NULL};
+    enum errc rc = begin_lines(t, f->err);
+    sqlite3_stmt *s = vectors_prepare(
+        f->db, sqlite3_mprintf("SELECT \"%w\" FROM \"%w\" WHERE typeof(\"%w\") = 'text'", column, table, column));
+    while (s && rc == ERR_OK && (step = sqlite3_step(s)) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(s, 0);
+        if (!text) /* no memory for it */
+            break;
+        rc = count_text(t, text, (size_t)sqlite3_column_bytes(s, 0), f->err);
+    }
+    sqlite3_finalize(s);
+    json_scan_free(t->scan);
+    t->scan = NULL;
+    *whole_out = step == SQLITE_DONE;
+    return rc;
+}
+
+static enum errc put_texts(struct vectors_found *f, const char *table, const char *column, const struct lengths *sample)
+{
+    struct texts t;
+    bool is_whole;
+    enum errc rc = count_texts(f, table, column, &t, &is_whole);
+    if (rc == ERR_OK)
+        rc = vectors_put_text(f, table, column, "dtype", "json");
+    if (rc == ERR_OK)
+        rc = put_dimensions(f, table, column, is_whole ? &t.dims : sample, !is_whole);
+    if (rc == ERR_OK)
+        rc = vectors_put_int(f, table, column, is_whole ? "count" : "sampled", is_whole ? t.count : 1);
+    if (rc == ERR_OK && is_whole && t.odd > 0)
+        rc = vectors_put_int(f, table, column, "odd", t.odd);
+    return rc;
+}
+
 static enum errc look_at_column(struct vectors_found *f, const char *table, const char *column, bool both_ends)
 {
     struct sample s = {.likely = is_likely(column)};
@@ -230,8 +327,7 @@ static enum errc look_at_column(struct vectors_found *f, const char *table, cons
         return put_blobs(f, table, column, t);
     if (s.text_count == 0 || s.text_count * 10 < (s.text_count + s.strangers) * (s.likely ? 5 : 9))
         return ERR_OK;
-    enum errc rc = vectors_put_text(f, table, column, "dtype", "json");
-    return rc == ERR_OK ? put_dimensions(f, table, column, &s.texts, true) : rc;
+    return put_texts(f, table, column, &s.texts);
 }
 
 enum errc vectors_columns(struct vectors_found *f, const char *table)
