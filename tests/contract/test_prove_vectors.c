@@ -1,4 +1,4 @@
-/* Staged vectors against the facts of their capture (PV1). */
+/* Staged vectors against the facts of their capture (PV1, PV2). */
 #include "tree.h"
 
 #include "engine/prove_vectors.h"
