@@ -124,7 +124,7 @@ static enum errc enter_parent(struct pass *p, struct err *err)
 {
     const char *slash = strrchr(rel_path(p), '/');
     size_t len = slash ? (size_t)(slash - rel_path(p)) : 0;
-    if (p->dir && p->dir_path.len == len && memcmp(p->dir_path.data, rel_path(p), len) == 0)
+    if (p->dir && p->dir_path.len == len && (len == 0 || memcmp(p->dir_path.data, rel_path(p), len) == 0))
         return ERR_OK;
     out_dir_drop(p->dir);
     p->dir = NULL;
