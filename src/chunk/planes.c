@@ -233,7 +233,7 @@ static void join_8(uint8_t *dst, size_t whole, const uint8_t *const *planes)
 void planes_split(const uint8_t *src, size_t len, unsigned width, uint8_t *dst)
 {
     REQUIRE(width == 2 || width == 4 || width == 8);
-    uint8_t *planes[PLANES_MAX_WIDTH];
+    uint8_t *planes[PLANES_MAX_WIDTH] = {NULL};
     size_t whole = len / width;
     for (unsigned k = 0; k < width; k++) {
         planes[k] = dst;
@@ -247,7 +247,7 @@ void planes_split(const uint8_t *src, size_t len, unsigned width, uint8_t *dst)
 void planes_join(const uint8_t *src, size_t len, unsigned width, uint8_t *dst)
 {
     REQUIRE(width == 2 || width == 4 || width == 8);
-    const uint8_t *planes[PLANES_MAX_WIDTH];
+    const uint8_t *planes[PLANES_MAX_WIDTH] = {NULL};
     size_t whole = len / width;
     for (unsigned k = 0; k < width; k++) {
         planes[k] = src;
